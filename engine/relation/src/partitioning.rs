@@ -1,0 +1,169 @@
+//! The tag partition of a table (rule 11): a column and a transform, fixed in
+//! configuration, whose values name the parts that answers depend on and
+//! changes touch. Iceberg's current partition spec plays no part.
+
+use std::fmt;
+use std::str::FromStr;
+
+use springtide_protocol::limits::PARTITION_TAGS;
+
+use crate::scalar::Scalar;
+
+/// How a column's value becomes a partition's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transform {
+    /// As it is (text, integers, dates).
+    Identity,
+    /// `2001`.
+    Year,
+    /// `2001-03`.
+    Month,
+    /// `2001-03-31`.
+    Day,
+    /// `2001-03-31T23`.
+    Hour,
+}
+
+/// A column and its transform: `day(date)`, `origin`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TagPartition {
+    /// The column's name.
+    pub column: String,
+    /// The transform.
+    pub transform: Transform,
+}
+
+/// Why a text is no partition.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not a partition: write a column, or one of year(c), month(c), day(c), hour(c)")]
+pub struct InvalidPartition(pub String);
+
+const MICROS_PER_HOUR: i64 = 3_600_000_000;
+const MICROS_PER_DAY: i64 = 24 * MICROS_PER_HOUR;
+
+impl TagPartition {
+    /// The text of a value's partition; `None` where the transform does not fit the type.
+    /// NULL's partition is the caller's to name.
+    #[must_use]
+    pub fn value(&self, scalar: &Scalar) -> Option<String> {
+        if self.transform == Transform::Identity {
+            return identity(scalar);
+        }
+        self.step(scalar).map(|step| self.text(step))
+    }
+
+    /// All partitions between two bounds, both inclusive; `None` where they are
+    /// more than 16 or the transform cannot be counted through.
+    #[must_use]
+    pub fn range(&self, lower: &Scalar, upper: &Scalar) -> Option<Vec<String>> {
+        if self.transform == Transform::Identity {
+            let (Scalar::Integer(from), Scalar::Integer(to)) = (lower, upper) else {
+                let equal = lower.compare(upper)?.is_eq();
+                return equal.then(|| identity(lower).map(|v| vec![v]))?;
+            };
+            let few = to.checked_sub(*from)? < PARTITION_TAGS as i128;
+            return few.then(|| (*from..=*to).map(|n| n.to_string()).collect());
+        }
+        let (from, to) = (self.step(lower)?, self.step(upper)?);
+        let few = to.checked_sub(from)? < PARTITION_TAGS as i64;
+        few.then(|| (from..=to).map(|step| self.text(step)).collect())
+    }
+
+    /// The number of whole years, months, days or hours since 1970.
+    fn step(&self, scalar: &Scalar) -> Option<i64> {
+        let micros = match scalar {
+            Scalar::Timestamp(micros) => *micros,
+            Scalar::Date(days) => i64::from(*days) * MICROS_PER_DAY,
+            _ => return None,
+        };
+        let days = micros.div_euclid(MICROS_PER_DAY);
+        let (year, month, _) = civil(days);
+        match self.transform {
+            Transform::Identity => None,
+            Transform::Year => Some(year - 1970),
+            Transform::Month => Some((year - 1970) * 12 + month - 1),
+            Transform::Day => Some(days),
+            Transform::Hour => Some(micros.div_euclid(MICROS_PER_HOUR)),
+        }
+    }
+
+    fn text(&self, step: i64) -> String {
+        match self.transform {
+            Transform::Identity | Transform::Year => format!("{:04}", step + 1970),
+            Transform::Month => {
+                format!("{:04}-{:02}", 1970 + step.div_euclid(12), step.rem_euclid(12) + 1)
+            }
+            Transform::Day => day_text(step),
+            Transform::Hour => {
+                format!("{}T{:02}", day_text(step.div_euclid(24)), step.rem_euclid(24))
+            }
+        }
+    }
+}
+
+fn identity(scalar: &Scalar) -> Option<String> {
+    match scalar {
+        Scalar::Boolean(b) => Some(b.to_string()),
+        Scalar::Integer(n) => Some(n.to_string()),
+        Scalar::Date(days) => Some(day_text(i64::from(*days))),
+        Scalar::Text(text) => Some(text.to_lowercase()),
+        _ => None,
+    }
+}
+
+fn day_text(days: i64) -> String {
+    let (year, month, day) = civil(days);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Year, month and day of a day since 1970 in the proleptic Gregorian calendar
+/// (the 400-year cycle, counted from 1 March of year 0).
+const fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
+    (year, month, day)
+}
+
+impl FromStr for TagPartition {
+    type Err = InvalidPartition;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        let call = text.strip_suffix(')').and_then(|t| t.split_once('('));
+        let (transform, column) = match call {
+            None => (Transform::Identity, text),
+            Some(("year", column)) => (Transform::Year, column),
+            Some(("month", column)) => (Transform::Month, column),
+            Some(("day", column)) => (Transform::Day, column),
+            Some(("hour", column)) => (Transform::Hour, column),
+            Some(_) => return Err(InvalidPartition(text.to_owned())),
+        };
+        let column = column.trim();
+        let plain = |c: char| c.is_alphanumeric() || c == '_';
+        if column.is_empty() || !column.chars().all(plain) {
+            return Err(InvalidPartition(text.to_owned()));
+        }
+        Ok(Self { column: column.to_owned(), transform })
+    }
+}
+
+impl fmt::Display for TagPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.transform {
+            Transform::Identity => return f.write_str(&self.column),
+            Transform::Year => "year",
+            Transform::Month => "month",
+            Transform::Day => "day",
+            Transform::Hour => "hour",
+        };
+        write!(f, "{name}({})", self.column)
+    }
+}
