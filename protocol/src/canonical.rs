@@ -117,3 +117,6 @@ fn decode(part: &str, is_query: bool) -> Result<String, InvalidUrl> {
     let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| invalid())?;
     Ok(decoded.into_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,3 +117,33 @@ impl FeedEvent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_travel_as_three_fields() {
+        let id = ChangeId { epoch: 0xfeed, sequence: 12 };
+        let change = Change {
+            table: Some("flights".parse().unwrap()),
+            version: "flights.o0-9".to_owned(),
+            tags: Tag::parse_list("t:flights,t:flights/2001-03-31").unwrap(),
+            at: "2001-03-31T23:59:00.000Z".to_owned(),
+            drop: false,
+        };
+        let event = FeedEvent::Change(id, change);
+        let text = event.to_sse();
+        assert!(text.ends_with("\n\n"));
+        let field = |name: &str| {
+            let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(": "));
+            line.unwrap().to_owned()
+        };
+        let (kind, id, data) = (field("event"), field("id"), field("data"));
+        assert_eq!((kind.as_str(), id.as_str()), ("change", "feed-12"));
+        assert_eq!(FeedEvent::from_fields(&kind, &id, &data).unwrap(), event);
+        assert!(FeedEvent::from_fields("other", &id, &data).is_err());
+        assert!(FeedEvent::from_fields("change", "x", &data).is_err());
+        assert!(FeedEvent::from_fields("change", &id, "{").is_err());
+    }
+}

@@ -104,3 +104,34 @@ impl fmt::Display for ETag {
         f.write_str(&self.header(Coding::Identity))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn if_none_match_is_compared_weakly_and_in_any_coding() {
+        let tag = ETag::strong("abc_-9".to_owned());
+        for header in [
+            "\"abc_-9\"",
+            "W/\"abc_-9\"",
+            "\"abc_-9-br\"",
+            "\"x\", W/\"abc_-9-gz\"",
+            "*",
+            " * ",
+            "\"x,y\",\"abc_-9\"",
+        ] {
+            assert!(tag.matches(header), "{header}");
+        }
+        for header in ["", "abc_-9", "\"abc_-9", "\"abc\"", "\"abc_-9-br-br\"", "\"abc_-9-zstd\""] {
+            assert!(!tag.matches(header), "{header}");
+        }
+    }
+
+    #[test]
+    fn each_coding_has_its_own() {
+        let tag = ETag::weak("abc".to_owned());
+        assert_eq!(tag.header(Coding::Brotli), "W/\"abc-br\"");
+        assert_eq!(tag.to_string(), "W/\"abc\"");
+    }
+}

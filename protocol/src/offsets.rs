@@ -101,3 +101,28 @@ impl PartialOrd for OffsetMap {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn offsets() -> impl Strategy<Value = OffsetMap> {
+        let entry = (0..5i32, 1..50i64).prop_map(|(p, o)| (PartitionId(p), Offset(o)));
+        proptest::collection::vec(entry, 0..5).prop_map(|entries| entries.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn order_is_component_by_component(a in offsets(), b in offsets()) {
+            let (least, most) = (a.min(&b), a.max(&b));
+            prop_assert!(a.covers(&least) && b.covers(&least));
+            prop_assert!(most.covers(&a) && most.covers(&b));
+            prop_assert_eq!(a.partial_cmp(&b), b.partial_cmp(&a).map(Ordering::reverse));
+            if a.covers(&b) {
+                prop_assert_eq!(most, a);
+            }
+        }
+    }
+}

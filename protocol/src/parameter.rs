@@ -286,3 +286,6 @@ pub fn resolve(
     };
     declared.iter().map(value).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -118,3 +118,30 @@ impl From<Tag> for String {
         tag.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_tag_round_trips(value in "\\PC{1,300}") {
+            let table: TableName = "flights".parse().unwrap();
+            for tag in [Tag::partition(&table, &value), Tag::Table(table.clone())] {
+                let text = tag.to_string();
+                prop_assert!(text.len() <= TAG_BYTES);
+                prop_assert!(text.bytes().all(|b| (33..=126).contains(&b) && b != b','));
+                prop_assert_eq!(text.parse::<Tag>().unwrap(), tag);
+            }
+        }
+    }
+
+    #[test]
+    fn lists_are_sorted_and_without_repeats() {
+        let tags = Tag::parse_list("t:b/2001-03-31, t:a ,q:top%20ten,t:a").unwrap();
+        assert_eq!(Tag::list(&tags), "q:top%20ten,t:a,t:b/2001-03-31");
+        assert!(Tag::parse_list("t:a,x:b").is_err());
+    }
+}

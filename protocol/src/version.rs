@@ -303,3 +303,6 @@ impl FromStr for Version {
         Ok(Self { tables: tables.collect::<Result<_, _>>()?, time_micros })
     }
 }
+
+#[cfg(test)]
+mod tests;
