@@ -167,3 +167,88 @@ impl fmt::Display for TagPartition {
         write!(f, "{name}({})", self.column)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn day() -> TagPartition {
+        "day(date)".parse().unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_between_two_bounds_is_in_their_range(
+            transform in prop_oneof![
+                Just(Transform::Year), Just(Transform::Month),
+                Just(Transform::Day), Just(Transform::Hour),
+            ],
+            from in -4_000_000_000_000_000i64..4_000_000_000_000_000,
+            width in 0i64..100_000_000_000,
+            at in 0.0f64..=1.0,
+        ) {
+            let tag = TagPartition { column: "c".into(), transform };
+            #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
+            let between = from + (width as f64 * at) as i64;
+            let time = Scalar::Timestamp;
+            if let Some(range) = tag.range(&time(from), &time(from + width)) {
+                prop_assert!(range.contains(&tag.value(&time(between)).unwrap()));
+                prop_assert!(range.len() <= PARTITION_TAGS);
+            }
+        }
+
+        #[test]
+        fn days_agree_with_the_calendar(days in -1_000_000i32..1_000_000) {
+            // The day after a day's text is the next in order, and dates and their midnights agree.
+            let micros = i64::from(days) * MICROS_PER_DAY;
+            prop_assert_eq!(day().value(&Scalar::Date(days)), day().value(&Scalar::Timestamp(micros)));
+            let (y, m, d) = civil(i64::from(days));
+            let (ny, nm, nd) = civil(i64::from(days) + 1);
+            prop_assert!((y, m, d) < (ny, nm, nd));
+            prop_assert!((1..=12).contains(&m) && (1..=31).contains(&d));
+            prop_assert!(nd == d + 1 || (nd == 1 && (nm == m + 1 || (nm == 1 && m == 12 && ny == y + 1))));
+        }
+    }
+
+    #[test]
+    fn texts_are_definite() {
+        let cases = [
+            ("day(date)", Scalar::Timestamp(0), "1970-01-01"),
+            ("day(date)", Scalar::Timestamp(-1), "1969-12-31"),
+            ("day(date)", Scalar::Timestamp(986_083_140_000_000), "2001-03-31"),
+            ("hour(date)", Scalar::Timestamp(986_083_140_000_000), "2001-03-31T23"),
+            ("month(date)", Scalar::Date(11_412), "2001-03"),
+            ("year(date)", Scalar::Date(11_412), "2001"),
+            ("date", Scalar::Date(11_016), "2000-02-29"),
+            ("origin", Scalar::Text("ATL".into()), "atl"),
+        ];
+        for (tag, value, wanted) in cases {
+            let tag: TagPartition = tag.parse().unwrap();
+            assert_eq!(tag.value(&value).as_deref(), Some(wanted), "{tag}");
+        }
+    }
+
+    #[test]
+    fn a_range_that_cannot_be_counted_is_none() {
+        let text = |s: &str| Scalar::Text(s.into());
+        let origin: TagPartition = "origin".parse().unwrap();
+        assert_eq!(origin.range(&text("ATL"), &text("ATL")), Some(vec!["atl".to_owned()]));
+        assert_eq!(origin.range(&text("ATL"), &text("BOS")), None);
+        let number: TagPartition = "n".parse().unwrap();
+        let integers = |a, b| number.range(&Scalar::Integer(a), &Scalar::Integer(b));
+        assert_eq!(integers(1, 16).unwrap().len(), 16);
+        assert_eq!(integers(1, 17), None);
+        assert_eq!(integers(i128::MIN, i128::MAX), None);
+        assert_eq!(day().range(&Scalar::Timestamp(0), &text("x")), None);
+    }
+
+    #[test]
+    fn what_is_no_partition_is_refused() {
+        for text in ["", "week(date)", "day()", "day(date", "bucket(16, id)"] {
+            assert!(text.parse::<TagPartition>().is_err(), "{text}");
+        }
+        assert_eq!("hour( at )".parse::<TagPartition>().unwrap().to_string(), "hour(at)");
+    }
+}

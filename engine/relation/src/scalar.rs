@@ -86,3 +86,32 @@ fn decimal_order(a: (i128, i8), b: (i128, i8)) -> Option<Ordering> {
 fn midnight(days: i32) -> i128 {
     i128::from(days) * 86_400_000_000
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_follows_duckdb_within_a_kind_and_is_unknown_across() {
+        use Ordering::{Equal, Greater, Less};
+        let text = |s: &str| Scalar::Text(s.into());
+        let cases = [
+            (Scalar::Float(f64::NAN), Scalar::Float(f64::INFINITY), Some(Greater)),
+            (Scalar::Float(f64::NAN), Scalar::Float(f64::NAN), Some(Equal)),
+            (Scalar::Float(-0.0), Scalar::Float(0.0), Some(Equal)),
+            (Scalar::Integer(3), Scalar::Float(3.5), Some(Less)),
+            (Scalar::Integer(1 << 60), Scalar::Float(1.0), None),
+            (Scalar::Integer(i128::from(i64::MAX)), Scalar::Float(f64::NAN), Some(Less)),
+            (Scalar::Decimal(150, 2), Scalar::Decimal(15, 1), Some(Equal)),
+            (Scalar::Decimal(-151, 2), Scalar::Integer(-1), Some(Less)),
+            (Scalar::Decimal(i128::MAX, 0), Scalar::Decimal(1, 2), None),
+            (Scalar::Date(-1), Scalar::Timestamp(-86_400_000_000), Some(Equal)),
+            (text("a"), text("ä"), Some(Less)),
+            (text("1"), Scalar::Integer(1), None),
+        ];
+        for (a, b, wanted) in cases {
+            assert_eq!(a.compare(&b), wanted, "{a:?} {b:?}");
+            assert_eq!(b.compare(&a), wanted.map(Ordering::reverse), "{b:?} {a:?}");
+        }
+    }
+}

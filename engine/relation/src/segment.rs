@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array as _, Int64Array, RecordBatch};
+use arrow::array::{Int64Array, RecordBatch};
 use springtide_protocol::{Offset, OffsetMap, PartitionId};
 
 /// Rows of one partition in order of offsets.
@@ -127,6 +127,69 @@ impl Segment {
             (false, _) => Overlap::None,
             (true, false) => Overlap::Whole,
             (true, true) => Overlap::Straddles,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::{DataType, Field, Schema};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn batch(offsets: Vec<i64>) -> TailBatch {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+        let column = Int64Array::from(offsets.clone());
+        TailBatch {
+            partition: PartitionId(0),
+            offsets: offsets.into(),
+            rows: RecordBatch::try_new(schema, vec![Arc::new(column)]).unwrap(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_window_holds_just_its_offsets(
+            steps in proptest::collection::vec(1i64..4, 0..40), start in 0i64..90, width in 0i64..60,
+        ) {
+            let offsets: Vec<i64> =
+                steps.iter().scan(0, |at, step| { *at += step; Some(*at) }).collect();
+            let end = start + width;
+            let wanted: Vec<i64> = offsets.iter().copied().filter(|o| (start..end).contains(o)).collect();
+            let found = batch(offsets).window(Offset(start), Offset(end));
+            prop_assert_eq!(found.map(|b| b.offsets.values().to_vec()).unwrap_or_default(), wanted);
+        }
+
+        #[test]
+        fn overlap_agrees_with_each_offset(
+            spans in proptest::collection::vec((0i64..20, 0i64..20), 1..4),
+            from in proptest::collection::vec(0i64..30, 4), to in proptest::collection::vec(0i64..30, 4),
+        ) {
+            let partition = |i: usize| PartitionId(i32::try_from(i).unwrap());
+            let map = |values: Vec<i64>| -> OffsetMap {
+                values.into_iter().enumerate().map(|(i, o)| (partition(i), Offset(o))).collect()
+            };
+            let segment = Segment {
+                start: map(spans.iter().map(|s| s.0).collect()),
+                end: map(spans.iter().map(|s| s.0 + s.1).collect()),
+                rows: 0,
+                data: SegmentData::Memory(Vec::new()),
+            };
+            let (boundary, end) = (map(from), map(to));
+            let counts = spans.iter().enumerate().flat_map(|(i, (start, width))| {
+                let window = boundary.next(partition(i)).0..end.next(partition(i)).0;
+                (*start..start + width).map(move |o| window.contains(&o))
+            });
+            let counts: Vec<bool> = counts.collect();
+            let wanted = match (counts.contains(&true), counts.contains(&false)) {
+                (false, _) => Overlap::None,
+                (true, false) => Overlap::Whole,
+                (true, true) => Overlap::Straddles,
+            };
+            prop_assert_eq!(segment.overlap(&boundary, &end), wanted);
         }
     }
 }

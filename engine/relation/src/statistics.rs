@@ -46,3 +46,38 @@ impl ColumnStatistics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(values: &[Option<i128>]) -> ColumnStatistics {
+        let known = || values.iter().flatten();
+        ColumnStatistics {
+            lower: known().min().map(|n| Scalar::Integer(*n)),
+            upper: known().max().map(|n| Scalar::Integer(*n)),
+            nulls: Some(values.iter().filter(|v| v.is_none()).count() as u64),
+            nans: None,
+            rows: values.len() as u64,
+        }
+    }
+
+    #[test]
+    fn a_union_is_the_bounds_of_all_rows() {
+        let sets = [&[][..], &[None], &[Some(1)], &[Some(3), None], &[Some(-2), Some(9)]];
+        for a in sets {
+            for b in sets {
+                let both: Vec<_> = a.iter().chain(b).copied().collect();
+                let (joined, wanted) = (of(a).union(&of(b)), of(&both));
+                assert_eq!(format!("{joined:?}"), format!("{wanted:?}"));
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_bounds_stay_unknown() {
+        let unknown = ColumnStatistics { rows: 1, ..ColumnStatistics::default() };
+        let joined = of(&[Some(1)]).union(&unknown);
+        assert!(joined.lower.is_none() && joined.upper.is_none() && joined.nulls.is_none());
+    }
+}
