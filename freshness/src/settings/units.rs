@@ -1,14 +1,11 @@
 //! Durations and sizes as people write them: `10s`, `1h 30m`, `256MiB`. A plain
 //! number is refused for a duration (of which unit?) and is bytes for a size.
 
-use serde::de::{Deserializer, Error as _};
-use serde::Deserialize;
-
 /// `#[serde(with = "units::duration")]`.
 pub(super) mod duration {
     use std::time::Duration;
 
-    use super::{Deserialize as _, Deserializer, Error as _};
+    use serde::de::{Deserialize as _, Deserializer, Error as _};
 
     /// Reads `10s`, `500ms`, `1h 30m`.
     pub(in crate::settings) fn deserialize<'de, D: Deserializer<'de>>(
@@ -23,7 +20,8 @@ pub(super) mod duration {
 
 /// `#[serde(with = "units::bytes")]`.
 pub(super) mod bytes {
-    use super::{Deserialize, Deserializer, Error as _};
+    use serde::Deserialize;
+    use serde::de::{Deserializer, Error as _};
 
     #[derive(Deserialize)]
     #[serde(untagged)]
