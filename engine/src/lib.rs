@@ -22,6 +22,7 @@ pub mod reads;
 pub mod scan_set;
 mod session;
 pub mod settings;
+mod sql_type;
 pub mod statement;
 pub mod tags;
 mod union;

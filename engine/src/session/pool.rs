@@ -1,0 +1,182 @@
+//! Sessions on threads of their own: each takes the next job when it is free.
+//! Admission bounds both those that run and those that wait; a panic ends the
+//! session it happened in, and a new one takes its place.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use duckdb::{Connection, InterruptHandle};
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::EngineError;
+
+/// Nested statements are planned and bound recursively.
+const STACK_BYTES: usize = 16 * 1024 * 1024;
+
+/// One connection and the way to interrupt it.
+pub(crate) struct Session {
+    pub(crate) connection: Connection,
+    pub(crate) interrupt: Arc<InterruptHandle>,
+}
+
+type Job = Box<dyn FnOnce(&Session) + Send>;
+
+/// The right to a session; given back when dropped.
+pub(crate) struct Admission {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Some sessions of one instance.
+pub(crate) struct Sessions {
+    shared: Arc<Shared>,
+    permits: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    waiting_statements: usize,
+}
+
+struct Shared {
+    /// Cloned for each session; never runs a statement.
+    root: Mutex<Connection>,
+    queue: Mutex<Queue>,
+    ready: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+impl Sessions {
+    /// Starts `sessions` threads on clones of `root`.
+    ///
+    /// # Errors
+    /// A thread or a connection that cannot be made.
+    pub(crate) fn start(
+        name: &'static str,
+        root: Connection,
+        sessions: usize,
+        waiting_statements: usize,
+    ) -> Result<Self, EngineError> {
+        let shared = Arc::new(Shared {
+            root: Mutex::new(root),
+            queue: Mutex::default(),
+            ready: Condvar::new(),
+        });
+        let pool = Self {
+            shared: Arc::clone(&shared),
+            permits: Arc::new(Semaphore::new(sessions)),
+            waiting: AtomicUsize::new(0),
+            waiting_statements,
+        };
+        for number in 0..sessions {
+            let session = shared.session()?;
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new()
+                .name(format!("{name}-{number}"))
+                .stack_size(STACK_BYTES)
+                .spawn(move || shared.work(session))
+                .map_err(|e| EngineError::internal("start a session's thread")(Box::new(e)))?;
+        }
+        Ok(pool)
+    }
+
+    /// Waits for a session, first come, first served.
+    ///
+    /// # Errors
+    /// `Overloaded` where too many wait already.
+    pub(crate) async fn admit(&self) -> Result<Admission, EngineError> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Ok(Admission { _permit: permit });
+        }
+        let _place = Place::take(&self.waiting, self.waiting_statements)?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        permit.map(|p| Admission { _permit: p }).map_err(|_closed| EngineError::Cancelled)
+    }
+
+    /// Hands a job to a free session. The job is dropped unrun where the engine closes.
+    pub(crate) fn submit(
+        &self,
+        admission: Admission,
+        job: impl FnOnce(&Session) + Send + 'static,
+    ) {
+        let job: Job = Box::new(move |session| {
+            // Moved in, so that the session counts as busy for as long as it is.
+            let _admission = admission;
+            job(session);
+        });
+        self.shared.queue.lock().jobs.push_back(job);
+        self.shared.ready.notify_one();
+    }
+}
+
+impl Drop for Sessions {
+    fn drop(&mut self) {
+        let mut queue = self.shared.queue.lock();
+        queue.closed = true;
+        queue.jobs.clear();
+        self.shared.ready.notify_all();
+    }
+}
+
+impl Shared {
+    fn session(&self) -> Result<Session, EngineError> {
+        let connection = self.root.lock().try_clone();
+        let connection =
+            connection.map_err(|e| EngineError::internal("open a session")(Box::new(e)))?;
+        let interrupt = connection.interrupt_handle();
+        Ok(Session { connection, interrupt })
+    }
+
+    fn work(&self, first: Session) {
+        let mut session = Some(first);
+        while let Some(job) = self.next() {
+            let Some(ready) = session.take().or_else(|| self.replacement()) else { continue };
+            match catch_unwind(AssertUnwindSafe(|| job(&ready))) {
+                Ok(()) => session = Some(ready),
+                Err(_panic) => {
+                    tracing::error!("a session panicked and is replaced");
+                    metrics::counter!("springtide_engine_session_panics_total").increment(1);
+                    // Closing it may panic as well.
+                    drop(catch_unwind(AssertUnwindSafe(|| drop(ready))));
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut queue = self.queue.lock();
+        while queue.jobs.is_empty() && !queue.closed {
+            self.ready.wait(&mut queue);
+        }
+        queue.jobs.pop_front()
+    }
+
+    fn replacement(&self) -> Option<Session> {
+        self.session()
+            .inspect_err(|e| tracing::error!(error = %e, "no session: the statement fails"))
+            .ok()
+    }
+}
+
+/// A place among those that wait.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize, most: usize) -> Result<Self, EngineError> {
+        let add = |n: usize| (n < most).then_some(n + 1);
+        match waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add) {
+            Ok(_) => Ok(Self(waiting)),
+            Err(full) => Err(EngineError::Overloaded { waiting: full }),
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

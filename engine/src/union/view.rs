@@ -1,0 +1,209 @@
+//! Writes the SQL of the views: one SELECT per group of files with equal
+//! columns, one per segment that straddles the window, one over the rows in
+//! memory, all cast to the relation's types.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use arrow::datatypes::{Field, Schema};
+use springtide_protocol::TableName;
+use springtide_relation::segment::Overlap;
+use springtide_relation::{Relation, Segment, SegmentData, hidden};
+
+use super::footer::{FileColumns, Footers};
+use super::tail::{FUNCTION, TailEntry, TailRegistry, TailRows};
+use crate::error::EngineError;
+use crate::plan::TableScan;
+use crate::sql_type::{literal, quoted, sql_type};
+
+/// Written by every Iceberg reader and writer into Arrow field metadata.
+const FIELD_ID: &str = "PARQUET:field_id";
+
+/// The views of one statement; the rows in memory are known while it lives.
+pub(crate) struct Views {
+    /// Creates them.
+    pub(crate) sql: String,
+    _tails: Vec<TailEntry>,
+}
+
+/// Writes the views of a statement's tables.
+///
+/// # Errors
+/// A file whose footer cannot be read; a column of a type that SQL has no name for.
+pub(crate) fn views(
+    scans: &[TableScan],
+    footers: &Footers,
+    registry: &TailRegistry,
+) -> Result<Views, EngineError> {
+    let mut views = Views { sql: String::new(), _tails: Vec::new() };
+    for scan in scans {
+        let relation = &*scan.relation;
+        let columns = columns(&relation.table, &relation.schema)?;
+        let mut selects = file_selects(scan, &columns, footers)?;
+        if let Some(entry) = memory(scan, registry) {
+            let call = format!("{FUNCTION}({})", literal(&entry.id));
+            selects.push(format!("SELECT {} FROM {call}", list(&columns, |c| c.cast(&c.name))));
+            views._tails.push(entry);
+        }
+        if selects.is_empty() {
+            selects.push(format!("SELECT {} WHERE false", list(&columns, |c| c.cast_null())));
+        }
+        let filter = relation.row_filter.as_deref().map_or(String::new(), |f| format!(" WHERE ({f}\n)"));
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            views.sql,
+            "CREATE OR REPLACE TEMP VIEW {} AS SELECT {} FROM ({}) AS {}{filter};",
+            quoted(relation.table.as_str()),
+            list(&columns, |c| quoted(&c.name)),
+            selects.join(" UNION ALL "),
+            quoted(relation.table.as_str()),
+        );
+    }
+    Ok(views)
+}
+
+/// A column of the relation.
+struct Column {
+    name: String,
+    id: Option<i32>,
+    sql_type: String,
+}
+
+impl Column {
+    fn cast(&self, source: &str) -> String {
+        let name = quoted(&self.name);
+        format!("CAST({} AS {}) AS {name}", quoted(source), self.sql_type)
+    }
+
+    fn cast_null(&self) -> String {
+        format!("CAST(NULL AS {}) AS {}", self.sql_type, quoted(&self.name))
+    }
+
+    /// What it is called in a file: by field id where file and table have them, else by name.
+    fn in_file<'a>(&self, file: &'a FileColumns) -> Option<&'a str> {
+        let has_ids = file.iter().any(|(id, name)| id.is_some() && !name.starts_with("__"));
+        let found = match self.id.filter(|_| has_ids) {
+            Some(id) => file.iter().find(|(other, _)| *other == Some(id)),
+            None => file.iter().find(|(_, name)| *name == self.name),
+        };
+        found.map(|(_, name)| name.as_str())
+    }
+}
+
+fn columns(table: &TableName, schema: &Schema) -> Result<Vec<Column>, EngineError> {
+    let column = |field: &std::sync::Arc<Field>| {
+        let sql_type = sql_type(field).ok_or_else(|| EngineError::InvalidSql {
+            detail: format!(
+                "column `{}` of `{table}` has the type {}, which statements cannot read",
+                field.name(),
+                field.data_type()
+            ),
+            position: None,
+        })?;
+        let id = field.metadata().get(FIELD_ID).and_then(|id| id.parse().ok());
+        Ok(Column { name: field.name().clone(), id, sql_type })
+    };
+    schema.fields().iter().map(column).collect()
+}
+
+fn list(columns: &[Column], text: impl Fn(&Column) -> String) -> String {
+    columns.iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+/// What each column is called in a group of files.
+type Shape = Vec<Option<String>>;
+
+fn file_selects(
+    scan: &TableScan,
+    columns: &[Column],
+    footers: &Footers,
+) -> Result<Vec<String>, EngineError> {
+    let relation = &*scan.relation;
+    let (boundary, end) = (&relation.boundary, &relation.version.offsets);
+    let shape = |path: &Path| -> Result<Shape, EngineError> {
+        let file = footers.columns(path)?;
+        Ok(columns.iter().map(|c| c.in_file(&file).map(str::to_owned)).collect())
+    };
+    // Lake files come first in each group: DuckDB takes a group's columns from its first
+    // file, and segments have the hidden columns besides.
+    let mut groups: BTreeMap<Shape, Vec<String>> = BTreeMap::new();
+    for file in scan.files.iter().filter_map(|index| relation.files.get(*index)) {
+        groups.entry(shape(&file.path)?).or_default().push(path_literal(&file.path)?);
+    }
+    let mut straddling = Vec::new();
+    for segment in segments(scan) {
+        let SegmentData::Parquet(file) = &segment.data else { continue };
+        let overlap = segment.overlap(boundary, end);
+        if overlap == Overlap::None || segment.rows == 0 {
+            continue;
+        }
+        let (shape, path) = (shape(file.path())?, path_literal(file.path())?);
+        if overlap == Overlap::Whole {
+            groups.entry(shape).or_default().push(path);
+        } else {
+            straddling.push((shape, path, window(segment, relation)));
+        }
+    }
+    let whole = groups.into_iter().map(|(shape, paths)| select(columns, &shape, &paths, None));
+    let partly = straddling.iter().map(|(s, path, w)| {
+        select(columns, s, std::slice::from_ref(path), Some(w.as_str()))
+    });
+    Ok(whole.chain(partly).collect())
+}
+
+/// Hive partitions are off: a path must never lend a column its value.
+fn select(columns: &[Column], shape: &Shape, paths: &[String], filter: Option<&str>) -> String {
+    let mut named = columns.iter().zip(shape);
+    let items = named.by_ref().map(|(column, name)| match name {
+        Some(name) => column.cast(name),
+        None => column.cast_null(),
+    });
+    let items = items.collect::<Vec<_>>().join(", ");
+    let files = paths.join(", ");
+    let filter = filter.map_or(String::new(), |f| format!(" WHERE {f}"));
+    format!("SELECT {items} FROM read_parquet([{files}], hive_partitioning = false){filter}")
+}
+
+fn path_literal(path: &Path) -> Result<String, EngineError> {
+    let text = path.to_str().filter(|text| !text.contains(['*', '?', '[']));
+    text.map(literal).ok_or_else(|| EngineError::Internal {
+        what: "name a data file",
+        source: format!("{} is not UTF-8, or has one of `*?[`", path.display()).into(),
+    })
+}
+
+/// `boundary ≤ offset < end` for each partition of a segment, by its hidden columns.
+fn window(segment: &Segment, relation: &Relation) -> String {
+    let (p, o) = (quoted(hidden::PARTITION), quoted(hidden::OFFSET));
+    let spans = segment.start.iter().map(|(partition, start)| {
+        let from = relation.boundary.next(partition).max(start);
+        let to = relation.version.offsets.next(partition).min(segment.end.next(partition));
+        (partition, from, to)
+    });
+    let spans = spans.filter(|(_, from, to)| from < to).map(|(partition, from, to)| {
+        format!("({p} = {partition} AND {o} >= {from} AND {o} < {to})")
+    });
+    let spans = spans.collect::<Vec<_>>();
+    if spans.is_empty() { "false".to_owned() } else { spans.join(" OR ") }
+}
+
+fn segments(scan: &TableScan) -> impl Iterator<Item = &Segment> {
+    scan.segments.iter().filter_map(|index| scan.relation.segments.get(*index))
+}
+
+/// The rows in memory that count, sliced, not copied.
+fn memory(scan: &TableScan, registry: &TailRegistry) -> Option<TailEntry> {
+    let relation = &*scan.relation;
+    let (boundary, end) = (&relation.boundary, &relation.version.offsets);
+    let batches = segments(scan).filter_map(|segment| match &segment.data {
+        SegmentData::Memory(batches) => Some(batches),
+        SegmentData::Parquet(_) => None,
+    });
+    let inside = batches.flatten().filter_map(|batch| {
+        batch.window(boundary.next(batch.partition), end.next(batch.partition))
+    });
+    let batches: Vec<_> = inside.map(|batch| batch.rows).collect();
+    let schema = std::sync::Arc::clone(&relation.schema);
+    (!batches.is_empty()).then(|| registry.enter(TailRows { schema, batches }))
+}
