@@ -1,0 +1,233 @@
+//! Writing to Kafka: one transaction a request, on one of a few producers. A
+//! transaction whose end is not known makes its producer start anew under the
+//! same transactional id, which has the broker finish or abort what was open,
+//! so that readers are not held up.
+//!
+//! It must never retry a transaction whose outcome is unknown.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
+use springtide_protocol::OffsetMap;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use super::configuration::Configuration;
+use super::context::{Context, Deliveries};
+use super::failure;
+use crate::stream::journal::digest;
+use crate::stream::{NewRecord, StreamError};
+
+/// Idempotency keys that this process remembers, over all topics.
+pub const REMEMBERED_KEYS: usize = 10_000;
+/// Transactions at the same time.
+const PRODUCERS: usize = 4;
+/// How long a new producer may take to be ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the records of one transaction may take to the broker.
+const SEND_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long ending a transaction may take, retries included.
+const END_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a full queue is left to empty before the next try.
+const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(2);
+
+type Transactional = ThreadedProducer<Context>;
+
+pub(super) struct Producers {
+    configuration: Configuration,
+    permits: Semaphore,
+    slots: Arc<Mutex<Vec<Slot>>>,
+    remembered: quick_cache::sync::Cache<(Arc<str>, String), Remembered>,
+}
+
+/// What a key's first use came with and returned.
+#[derive(Clone)]
+struct Remembered {
+    digest: [u8; 32],
+    next: OffsetMap,
+}
+
+/// A transactional id, and its producer while that is usable.
+struct Slot {
+    transactional_id: String,
+    producer: Option<Transactional>,
+}
+
+impl std::fmt::Debug for Producers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Producers").finish_non_exhaustive()
+    }
+}
+
+impl Producers {
+    pub(super) fn new(configuration: &Configuration) -> Self {
+        let process = Uuid::new_v4();
+        let slot = |number| Slot {
+            transactional_id: format!("springtide-{process}-{number}"),
+            producer: None,
+        };
+        Self {
+            configuration: configuration.clone(),
+            permits: Semaphore::new(PRODUCERS),
+            slots: Arc::new(Mutex::new((0..PRODUCERS).map(slot).collect())),
+            remembered: quick_cache::sync::Cache::new(REMEMBERED_KEYS),
+        }
+    }
+
+    pub(super) async fn produce(
+        &self,
+        topic: &Arc<str>,
+        records: Vec<NewRecord>,
+        key: Option<String>,
+    ) -> Result<OffsetMap, StreamError> {
+        let Some(key) = key else { return self.transact(topic, records).await };
+        let digest = digest(&records);
+        // Requests with one key wait for the first of them.
+        let place = (Arc::clone(topic), key);
+        match self.remembered.get_value_or_guard_async(&place).await {
+            Ok(known) if known.digest == digest => Ok(known.next),
+            Ok(_) => Err(StreamError::IdempotencyConflict { key: place.1 }),
+            Err(guard) => {
+                let next = self.transact(topic, records).await?;
+                let _ = guard.insert(Remembered { digest, next: next.clone() });
+                Ok(next)
+            }
+        }
+    }
+
+    async fn transact(
+        &self,
+        topic: &Arc<str>,
+        records: Vec<NewRecord>,
+    ) -> Result<OffsetMap, StreamError> {
+        if records.is_empty() {
+            return Ok(OffsetMap::new());
+        }
+        let closed = |source| StreamError::Internal { doing: "producing", source };
+        let _permit = self.permits.acquire().await.map_err(|source| closed(source.into()))?;
+        let missing = || closed("a producer was lost to a panic".into());
+        let mut slot = self.slots.lock().pop().ok_or_else(missing)?;
+        let (configuration, topic) = (self.configuration.clone(), Arc::clone(topic));
+        let slots = Arc::clone(&self.slots);
+        let ran = tokio::task::spawn_blocking(move || {
+            let outcome = slot.transact(&configuration, &topic, &records);
+            slots.lock().push(slot);
+            outcome
+        });
+        ran.await.map_err(|source| StreamError::UnknownOutcome { source: source.into() })?
+    }
+}
+
+impl Slot {
+    /// One transaction from its begin to its end. Blocks.
+    fn transact(
+        &mut self,
+        configuration: &Configuration,
+        topic: &str,
+        records: &[NewRecord],
+    ) -> Result<OffsetMap, StreamError> {
+        let failed = |source| failure::sorted("adding records", topic, source);
+        let producer = match self.producer.take() {
+            Some(producer) => producer,
+            None => ready(configuration, &self.transactional_id).map_err(failed)?,
+        };
+        producer.begin_transaction().map_err(failed)?;
+        let deliveries = Arc::new(Deliveries::default());
+        let sent = send(&producer, topic, records, &deliveries);
+        let sent = sent.and_then(|()| producer.flush(SEND_TIMEOUT));
+        let sent = sent.and_then(|()| deliveries.outcome());
+        let ended = match sent {
+            Ok(next) => commit(&producer).map(|()| next),
+            Err(source) => Err(End::Abort(source)),
+        };
+        match ended {
+            Ok(next) => {
+                self.producer = Some(producer);
+                Ok(next)
+            }
+            Err(End::Unknown(source)) => Err(StreamError::UnknownOutcome { source: source.into() }),
+            Err(End::Abort(source)) => {
+                // Where even that fails, the next producer of this id has it aborted.
+                if producer.abort_transaction(END_TIMEOUT).is_ok() {
+                    self.producer = Some(producer);
+                }
+                Err(too_large(&source, records).unwrap_or_else(|| failed(source)))
+            }
+        }
+    }
+}
+
+/// How a transaction did not end well.
+enum End {
+    /// It must be aborted; nothing was added.
+    Abort(KafkaError),
+    /// It may have been committed.
+    Unknown(KafkaError),
+}
+
+fn ready(configuration: &Configuration, id: &str) -> Result<Transactional, KafkaError> {
+    let producer: Transactional = configuration.writing(id).create_with_context(Context)?;
+    producer.init_transactions(READY_TIMEOUT)?;
+    Ok(producer)
+}
+
+fn send(
+    producer: &Transactional,
+    topic: &str,
+    records: &[NewRecord],
+    deliveries: &Arc<Deliveries>,
+) -> Result<(), KafkaError> {
+    let deadline = Instant::now() + SEND_TIMEOUT;
+    for record in records {
+        let mut message = BaseRecord::with_opaque_to(topic, Arc::clone(deliveries));
+        message = message.payload(&record.value[..]);
+        if let Some(key) = &record.key {
+            message = message.key(&key[..]);
+        }
+        if let Some(partition) = record.partition {
+            message = message.partition(partition.0);
+        }
+        let mut next = Some(message);
+        while let Some(message) = next.take() {
+            match producer.send(message) {
+                Ok(()) => {}
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again))
+                    if Instant::now() < deadline =>
+                {
+                    std::thread::sleep(QUEUE_FULL_PAUSE);
+                    next = Some(again);
+                }
+                Err((source, _)) => return Err(source),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn commit(producer: &Transactional) -> Result<(), End> {
+    let deadline = Instant::now() + END_TIMEOUT;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match producer.commit_transaction(left) {
+            Ok(()) => return Ok(()),
+            Err(KafkaError::Transaction(fault)) if fault.txn_requires_abort() => {
+                return Err(End::Abort(KafkaError::Transaction(fault)));
+            }
+            // Asking again for the same end is safe: it is the same transaction.
+            Err(KafkaError::Transaction(fault))
+                if fault.is_retriable() && Instant::now() < deadline => {}
+            Err(source) => return Err(End::Unknown(source)),
+        }
+    }
+}
+
+fn too_large(source: &KafkaError, records: &[NewRecord]) -> Option<StreamError> {
+    let code = source.rdkafka_error_code()?;
+    matches!(code, RDKafkaErrorCode::MessageSizeTooLarge).then(|| {
+        let bytes = records.iter().map(|record| record.value.len()).max().unwrap_or(0);
+        StreamError::RecordTooLarge { bytes, source: Some(source.clone().into()) }
+    })
+}
