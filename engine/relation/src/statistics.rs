@@ -24,7 +24,8 @@ impl ColumnStatistics {
     /// The bounds over both sets of rows: unknown where either is unknown.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        let all_null = |s: &Self| s.nulls == Some(s.rows);
+        // NULL and NaN are outside the bounds.
+        let no_value = |s: &Self| s.nulls.map(|n| n + s.nans.unwrap_or(0)) == Some(s.rows);
         let pick = |a: &Option<Scalar>, b: &Option<Scalar>, wanted| match (a, b) {
             (Some(a), Some(b)) => match a.compare(b) {
                 Some(order) if order == wanted => Some(a.clone()),
@@ -32,8 +33,8 @@ impl ColumnStatistics {
                 None => None,
             },
             // A side without any value has no bound to add.
-            (Some(a), None) if all_null(other) => Some(a.clone()),
-            (None, Some(b)) if all_null(self) => Some(b.clone()),
+            (Some(a), None) if no_value(other) => Some(a.clone()),
+            (None, Some(b)) if no_value(self) => Some(b.clone()),
             _ => None,
         };
         let sum = |a: Option<u64>, b: Option<u64>| Some(a? + b?);

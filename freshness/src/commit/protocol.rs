@@ -1,0 +1,219 @@
+//! One snapshot, exactly once: decide on a base, submit behind the fence, and
+//! believe only what the reloaded table says.
+//!
+//! It must never know what the properties mean.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use iceberg::spec::DataFile;
+use iceberg::table::Table;
+use iceberg::transaction::{ApplyTransactionAction as _, Transaction};
+use iceberg::{Catalog, ErrorKind, TableIdent};
+use springtide_protocol::{Offset, OffsetMap, PartitionId};
+use uuid::Uuid;
+
+use super::fence::Fence;
+use super::summary::commit_properties;
+use super::{CommitError, CommitRequest};
+use crate::lake::{
+    Ancestor, FileWriter, LakeError, LakeSnapshot, LakeTable, discard, has_commit, store,
+};
+
+/// Bases that are tried before others are told that they commit too often.
+pub(crate) const ATTEMPTS: u32 = 10;
+/// The pause after the first failure; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// Doublings of the pause.
+const DOUBLINGS: u32 = 5;
+/// Times the table is asked for before an outcome is called unknown.
+const LOOKUPS: u32 = 4;
+
+/// A snapshot to be made.
+pub(crate) struct Submission<'a> {
+    pub(crate) catalog: &'a dyn Catalog,
+    pub(crate) table: &'a TableIdent,
+    /// Under `springtide.commit-id` in the properties that are decided on.
+    pub(crate) commit_id: Uuid,
+    pub(crate) files: Vec<DataFile>,
+}
+
+/// Why there is no snapshot of a submission, or none that is known of.
+#[derive(Debug)]
+pub(crate) enum NotSubmitted<R> {
+    /// The state of the table forbids it. Nothing was committed.
+    Refused(R),
+    /// Others kept committing. Nothing was committed.
+    Contended,
+    /// It failed. Nothing was committed.
+    Failed(iceberg::Error),
+    /// It may have been committed.
+    Unknown(iceberg::Error),
+}
+
+/// Adds the files as one snapshot whose summary `decide` gives for each base that is tried.
+pub(crate) async fn submit<R>(
+    submission: Submission<'_>,
+    decide: impl Fn(&Table) -> Result<HashMap<String, String>, R>,
+) -> Result<(), NotSubmitted<R>> {
+    let Submission { catalog, table, commit_id, files } = submission;
+    // The error that hides the outcome of the last attempt.
+    let mut hidden: Option<iceberg::Error> = None;
+    for attempt in 0..ATTEMPTS {
+        pause(attempt).await;
+        let base = match (look_up(catalog, table).await, hidden.take()) {
+            (Ok(base), _) => base,
+            (Err(_), Some(error)) => return Err(NotSubmitted::Unknown(error)),
+            (Err(error), None) => return Err(NotSubmitted::Failed(error)),
+        };
+        if has_commit(Ancestor::chain(base.metadata()), commit_id) {
+            return Ok(());
+        }
+        let properties = decide(&base).map_err(NotSubmitted::Refused)?;
+        let (fence, flags) = Fence::new(catalog, base.metadata().current_snapshot_id());
+        // A fresh id names the manifests of each attempt: those of an attempt whose
+        // outcome was unknown are never written over.
+        let transaction = Transaction::new(&base);
+        let append = transaction
+            .fast_append()
+            .with_check_duplicate(false)
+            .set_snapshot_properties(properties)
+            .add_data_files(files.iter().cloned());
+        let transaction = append.apply(transaction).map_err(NotSubmitted::Failed)?;
+        match transaction.commit(&fence).await {
+            // The catalog ignores a failure to commit its own database transaction,
+            // so "done" too is looked up.
+            Ok(_) => hidden = Some(unconfirmed()),
+            Err(_) if flags.moved() => {}
+            Err(error) if !flags.submitted() => return Err(NotSubmitted::Failed(error)),
+            Err(error) if error.kind() == ErrorKind::CatalogCommitConflicts => {}
+            Err(error) => hidden = Some(error),
+        }
+    }
+    // The last attempt's outcome is still to be seen.
+    match (look_up(catalog, table).await, hidden) {
+        (Ok(last), _) if has_commit(Ancestor::chain(last.metadata()), commit_id) => Ok(()),
+        (Ok(_), Some(error)) => Err(NotSubmitted::Failed(error)),
+        (Ok(_), None) => Err(NotSubmitted::Contended),
+        (Err(_), Some(error)) => Err(NotSubmitted::Unknown(error)),
+        (Err(error), None) => Err(NotSubmitted::Failed(error)),
+    }
+}
+
+impl LakeTable {
+    /// Commits rows of the stream: data files, then one snapshot with the full map of next
+    /// offsets. Exactly once by `commit_id`: an id that is committed already succeeds and
+    /// changes nothing. Returns the snapshot that is current afterwards.
+    ///
+    /// # Errors
+    /// [`CommitError`] tells whether something may have been committed.
+    pub async fn commit(&self, request: CommitRequest) -> Result<Arc<LakeSnapshot>, CommitError> {
+        let _one = self.one_commit().await;
+        validate(&request)?;
+        let request = Arc::new(request);
+        let base = self.base().await?;
+        if !has_commit(Ancestor::chain(base.metadata()), request.commit_id) {
+            // Before any file is written: the fence may be down already.
+            commit_properties(&request, base.metadata(), self.foreign_commits())?;
+            let files = self.write(&base, &request).await?;
+            self.submit_commit(&base, &request, files).await?;
+        }
+        Ok(self.refresh().await?)
+    }
+
+    async fn write(
+        &self,
+        base: &Table,
+        request: &Arc<CommitRequest>,
+    ) -> Result<Vec<DataFile>, LakeError> {
+        if request.batches.iter().all(springtide_relation::TailBatch::is_empty) {
+            return Ok(Vec::new());
+        }
+        let writer = FileWriter::new(base.metadata(), true, Uuid::now_v7())?;
+        let work = request.clone();
+        let written = tokio::task::spawn_blocking(move || writer.write_stream(&work.batches));
+        store(base.file_io(), written.await.map_err(LakeError::from)??).await
+    }
+
+    async fn submit_commit(
+        &self,
+        base: &Table,
+        request: &CommitRequest,
+        files: Vec<DataFile>,
+    ) -> Result<(), CommitError> {
+        let paths: Vec<String> = files.iter().map(|file| file.file_path().to_owned()).collect();
+        let submission = Submission {
+            catalog: self.catalog(),
+            table: self.ident(),
+            commit_id: request.commit_id,
+            files,
+        };
+        let foreign_commits = self.foreign_commits();
+        let decide = |table: &Table| commit_properties(request, table.metadata(), foreign_commits);
+        let error = match submit(submission, decide).await {
+            Ok(()) => return Ok(()),
+            Err(NotSubmitted::Unknown(source)) => {
+                let commit_id = request.commit_id;
+                return Err(CommitError::OutcomeUnknown { commit_id, source: Box::new(source) });
+            }
+            Err(NotSubmitted::Refused(error)) => error,
+            Err(NotSubmitted::Contended) => LakeError::Contended { attempts: ATTEMPTS }.into(),
+            Err(NotSubmitted::Failed(source)) => {
+                LakeError::catalog("the commit was not taken")(source).into()
+            }
+        };
+        discard(base.file_io(), paths).await;
+        Err(error)
+    }
+}
+
+/// The table as the catalog has it now.
+async fn look_up(catalog: &dyn Catalog, table: &TableIdent) -> iceberg::Result<Table> {
+    let mut last = catalog.load_table(table).await;
+    for attempt in 1..LOOKUPS {
+        if last.is_ok() {
+            break;
+        }
+        pause(attempt).await;
+        last = catalog.load_table(table).await;
+    }
+    last
+}
+
+async fn pause(attempt: u32) {
+    if attempt > 0 {
+        tokio::time::sleep(FIRST_PAUSE * 2u32.pow((attempt - 1).min(DOUBLINGS))).await;
+    }
+}
+
+fn unconfirmed() -> iceberg::Error {
+    iceberg::Error::new(ErrorKind::Unexpected, "the catalog took the commit and does not show it")
+}
+
+fn validate(request: &CommitRequest) -> Result<(), CommitError> {
+    let invalid = |what: String| Err(CommitError::Invalid { what });
+    if !request.next.covers(&request.from) {
+        return invalid("the next offsets lie before those that it starts from".to_owned());
+    }
+    for batch in &request.batches {
+        let values = batch.offsets.values();
+        let (Some(first), Some(last)) = (values.first(), values.last()) else { continue };
+        if batch.offsets.len() != batch.rows.num_rows() {
+            return invalid(format!("partition {}: offsets and rows differ", batch.partition));
+        }
+        let inside = within(&request.from, &request.next, batch.partition);
+        if !inside(*first) || !inside(*last) {
+            return invalid(format!(
+                "partition {}: offsets {first} to {last} lie outside the committed range",
+                batch.partition
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn within(from: &OffsetMap, next: &OffsetMap, partition: PartitionId) -> impl Fn(i64) -> bool {
+    let (from, next) = (from.next(partition), next.next(partition));
+    move |offset| from <= Offset(offset) && Offset(offset) < next
+}

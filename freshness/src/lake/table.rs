@@ -1,0 +1,194 @@
+//! One table of the lake: its current snapshot, kept until the catalog names
+//! another, and the ways to add to it.
+//!
+//! It must never know the tail.
+
+use std::sync::Arc;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use iceberg::io::FileIO;
+use iceberg::spec::DataFile;
+use iceberg::table::Table;
+use iceberg::{Catalog, TableIdent};
+use parking_lot::Mutex;
+
+use super::ancestry::{Ancestor, foreign_sequence, resolve};
+use super::catalog::Connection;
+use super::data_file::WrittenFile;
+use super::manifests::{Columns, ManifestCache};
+use super::plan::{Plan, plan};
+use super::{LakeError, LakeSnapshot, columns, decode_epoch};
+
+/// Data files that are stored at a time.
+const STORES: usize = 4;
+
+/// A table. Cheap to clone.
+#[derive(Clone)]
+pub struct LakeTable {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    connection: Connection,
+    ident: TableIdent,
+    foreign_commits: bool,
+    manifests: ManifestCache,
+    state: Mutex<Option<State>>,
+    /// One at a time asks the catalog; the others get what it found.
+    refreshing: tokio::sync::Mutex<()>,
+    /// One commit at a time in this process.
+    committing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone)]
+struct State {
+    location: String,
+    snapshot: Arc<LakeSnapshot>,
+}
+
+impl LakeTable {
+    pub(super) async fn open(
+        connection: Connection,
+        ident: TableIdent,
+        foreign_commits: bool,
+    ) -> Result<Self, LakeError> {
+        let inner = Inner {
+            connection,
+            ident,
+            foreign_commits,
+            manifests: ManifestCache::new(),
+            state: Mutex::new(None),
+            refreshing: tokio::sync::Mutex::new(()),
+            committing: tokio::sync::Mutex::new(()),
+        };
+        let table = Self { inner: Arc::new(inner) };
+        table.base().await?;
+        Ok(table)
+    }
+
+    /// `namespace.table`.
+    #[must_use]
+    pub fn identifier(&self) -> String {
+        self.inner.ident.to_string()
+    }
+
+    /// The table's current snapshot. Where the catalog still names the metadata that is
+    /// known, one indexed row is read; else what changed is planned.
+    ///
+    /// # Errors
+    /// [`LakeError::TableMissing`], [`LakeError::DeletesNotSupported`] and others where the
+    /// snapshot cannot be read rightly; the catalog's and storage's failures.
+    pub async fn refresh(&self) -> Result<Arc<LakeSnapshot>, LakeError> {
+        let _one = self.inner.refreshing.lock().await;
+        let ident = &self.inner.ident;
+        let location = self.inner.connection.metadata_location(ident).await?;
+        let location = location
+            .ok_or_else(|| LakeError::TableMissing { identifier: self.identifier() })?;
+        let known = self.inner.state.lock().clone();
+        if let Some(state) = known.as_ref().filter(|state| state.location == location) {
+            return Ok(state.snapshot.clone());
+        }
+        let table = self.base().await?;
+        let location = table.metadata_location().unwrap_or_default().to_owned();
+        let snapshot = Arc::new(self.read(&table, known.map(|state| state.snapshot)).await?);
+        let state = State { location, snapshot: snapshot.clone() };
+        *self.inner.state.lock() = Some(state);
+        Ok(snapshot)
+    }
+
+    pub(crate) async fn base(&self) -> Result<Table, LakeError> {
+        let loaded = self.inner.connection.catalog.load_table(&self.inner.ident).await;
+        loaded.map_err(LakeError::catalog("cannot load the table's metadata"))
+    }
+
+    pub(crate) fn catalog(&self) -> &dyn Catalog {
+        self.inner.connection.catalog.as_ref()
+    }
+
+    pub(crate) fn ident(&self) -> &TableIdent {
+        &self.inner.ident
+    }
+
+    pub(crate) fn foreign_commits(&self) -> bool {
+        self.inner.foreign_commits
+    }
+
+    pub(crate) async fn one_commit(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.inner.committing.lock().await
+    }
+
+    /// The same table seen through `wrap(catalog)`.
+    #[cfg(test)]
+    pub(crate) async fn wrapped(
+        &self,
+        wrap: impl FnOnce(Arc<dyn Catalog>) -> Arc<dyn Catalog>,
+    ) -> Self {
+        let connection = self.inner.connection.wrapped(wrap);
+        let opened = Self::open(connection, self.inner.ident.clone(), self.inner.foreign_commits);
+        opened.await.expect("the table exists")
+    }
+
+    async fn read(
+        &self,
+        table: &Table,
+        before: Option<Arc<LakeSnapshot>>,
+    ) -> Result<LakeSnapshot, LakeError> {
+        let metadata = table.metadata();
+        let schema = columns::arrow(metadata.current_schema())?;
+        let current = metadata.current_snapshot();
+        let snapshot_id = current.map(|snapshot| snapshot.snapshot_id());
+        let schema_id = metadata.current_schema_id();
+        let same = before.filter(|before| {
+            before.snapshot_id == snapshot_id
+                && before.schema_id == schema_id
+                && before.table_uuid == metadata.uuid()
+        });
+        let plan = match (same, current) {
+            (Some(same), _) => Plan { files: same.files.clone(), chunks: same.chunks.clone() },
+            (None, None) => Plan::default(),
+            (None, Some(snapshot)) => {
+                let columns = Columns::new(metadata.current_schema(), schema.clone());
+                plan(table, snapshot, &columns, &self.inner.manifests).await?
+            }
+        };
+        let (boundary, marker) = resolve(Ancestor::chain(metadata), self.inner.foreign_commits);
+        Ok(LakeSnapshot {
+            snapshot_id,
+            table_uuid: metadata.uuid(),
+            schema_id,
+            schema,
+            boundary,
+            topic_id: marker.map(|marker| marker.topic_id),
+            foreign_sequence: foreign_sequence(Ancestor::chain(metadata)),
+            sequence: current.map_or(0, |snapshot| snapshot.sequence_number()),
+            decode_epoch: decode_epoch::recorded(metadata)?,
+            files: plan.files,
+            chunks: plan.chunks,
+        })
+    }
+}
+
+/// Stores files where their entries say.
+pub(crate) async fn store(
+    file_io: &FileIO,
+    files: Vec<WrittenFile>,
+) -> Result<Vec<DataFile>, LakeError> {
+    let one = |file: WrittenFile| async move {
+        let path = file.entry.file_path();
+        let failed = || LakeError::catalog(format!("cannot store data file {path}"));
+        let output = file_io.new_output(path).map_err(failed())?;
+        output.write(file.bytes).await.map_err(failed())?;
+        Ok(file.entry)
+    };
+    futures::stream::iter(files).map(one).buffered(STORES).try_collect().await
+}
+
+/// Removes files that no snapshot names. What cannot be removed is left: an orphan
+/// costs space, never a row.
+pub(crate) async fn discard(file_io: &FileIO, paths: impl IntoIterator<Item = String>) {
+    for path in paths {
+        if let Err(error) = file_io.delete(&path).await {
+            tracing::warn!(path, %error, "a data file that was not committed is left behind");
+        }
+    }
+}
