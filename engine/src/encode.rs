@@ -87,5 +87,6 @@ pub(crate) fn encoder(
     })
 }
 
+
 #[cfg(test)]
 mod tests;

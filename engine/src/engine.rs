@@ -16,7 +16,7 @@ use crate::execute::{Answer, Executor};
 use crate::plan::Plan;
 use crate::session::{Interruption, Sessions, open_executor, open_planner};
 use crate::settings::{EngineSettings, Limits};
-use crate::statement::{Statement, StatementRequest, TableSchema};
+use crate::statement::{Planner, Statement, StatementRequest, TableSchema};
 use crate::union::{Footers, TailRegistry, register};
 
 /// Statements are planned on sessions of their own: a 304 never waits behind a query.
@@ -35,7 +35,7 @@ pub struct Engine {
 }
 
 struct Inner {
-    planner: Sessions,
+    planner: Sessions<Planner>,
     executor: Executor,
     prepared: Cache<Key, Prepared>,
 }
@@ -59,9 +59,10 @@ impl Engine {
         let tails = TailRegistry::default();
         let root = open_executor(&settings, |connection| register(connection, &tails))?;
         let sessions =
-            Sessions::start("duckdb", root, settings.sessions, settings.waiting_statements)?;
+            Sessions::start("duckdb", root, |c| c, settings.sessions, settings.waiting_statements)?;
+        let plan = open_planner()?;
         let planner =
-            Sessions::start("duckdb-plan", open_planner()?, PLANNER_SESSIONS, WAITING_PLANS)?;
+            Sessions::start("duckdb-plan", plan, Planner::new, PLANNER_SESSIONS, WAITING_PLANS)?;
         let executor = Executor { sessions, footers: Arc::new(Footers::new()), tails };
         let prepared = Cache::new(PREPARED_STATEMENTS);
         Ok(Self { inner: Arc::new(Inner { planner, executor, prepared }) })
@@ -122,7 +123,7 @@ impl Engine {
         tokio::spawn(Arc::clone(&interruption).watch());
         planner.submit(admission, move |session| {
             job.arm(Arc::clone(&session.interrupt));
-            let result = crate::statement::prepare(&session.connection, &request);
+            let result = session.state.prepare(&request);
             let ended = job.interruption().error();
             // Whoever asked may be gone.
             let _ = report.send(result.map_err(|error| ended.unwrap_or(error)));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
+use duckdb::Connection;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::DropGuard;
@@ -72,7 +73,7 @@ fn lost() -> EngineError {
 
 /// What runs share.
 pub(crate) struct Executor {
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: Sessions<Connection>,
     pub(crate) footers: Arc<Footers>,
     pub(crate) tails: TailRegistry,
 }
@@ -129,11 +130,11 @@ struct Run {
 }
 
 impl Run {
-    fn perform(mut self, session: &Session) -> Result<u64, EngineError> {
+    fn perform(mut self, session: &Session<Connection>) -> Result<u64, EngineError> {
         self.job.arm(Arc::clone(&session.interrupt));
         let result = self.run(session);
         // Whatever failed, the views go with the transaction.
-        let rolled_back = session.connection.execute_batch("ROLLBACK");
+        let rolled_back = session.state.execute_batch("ROLLBACK");
         if let Err(error) = rolled_back {
             tracing::debug!(%error, "no transaction to roll back");
         }
@@ -143,8 +144,8 @@ impl Run {
         })
     }
 
-    fn run(&mut self, session: &Session) -> Result<u64, EngineError> {
-        let connection = &session.connection;
+    fn run(&mut self, session: &Session<Connection>) -> Result<u64, EngineError> {
+        let connection = &session.state;
         let views = views(self.plan.scans(), &self.footers, &self.tails)?;
         connection
             .execute_batch(&format!("BEGIN TRANSACTION;\n{}", views.sql))

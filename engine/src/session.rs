@@ -10,7 +10,8 @@ mod pool;
 pub(crate) use failure::statement_error;
 pub(crate) use instance::{open_executor, open_planner};
 pub(crate) use interruption::{Interruption, Job};
-pub(crate) use pool::{Admission, Session, Sessions};
+pub(crate) use pool::{Session, Sessions};
+
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,8 @@ mod view;
 
 pub(crate) use footer::Footers;
 pub(crate) use tail::{TailRegistry, register};
-pub(crate) use view::{Views, views};
+pub(crate) use view::views;
+
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use duckdb::{Config, Connection};
 use crate::error::{EngineError, Source};
 use crate::settings::EngineSettings;
 use crate::sql_type::literal;
+use crate::statement::DISABLED_OPTIMIZERS;
 
 /// Memory of the instance that binds statements over empty tables.
 const PLANNER_MEMORY_BYTES: u64 = 256 * 1024 * 1024;
@@ -44,8 +45,7 @@ pub(crate) fn open_executor(
 }
 
 /// The instance that parses, binds and explains statements over empty tables:
-/// no files at all. Statistics are not propagated, or empty tables would fold
-/// every statement to an empty one.
+/// no files at all, and no optimizer that empty tables would mislead.
 ///
 /// # Errors
 /// DuckDB's own.
@@ -53,7 +53,7 @@ pub(crate) fn open_planner() -> Result<Connection, EngineError> {
     let connection = open(PLANNER_MEMORY_BYTES, 1)?;
     let plan = [
         "SET GLOBAL temp_directory = ''".to_owned(),
-        "SET GLOBAL disabled_optimizers = 'statistics_propagation'".to_owned(),
+        format!("SET GLOBAL disabled_optimizers = {}", literal(DISABLED_OPTIMIZERS)),
     ];
     close_doors(&connection, &plan)?;
     Ok(connection)

@@ -16,13 +16,13 @@ use crate::error::EngineError;
 /// Nested statements are planned and bound recursively.
 const STACK_BYTES: usize = 16 * 1024 * 1024;
 
-/// One connection and the way to interrupt it.
-pub(crate) struct Session {
-    pub(crate) connection: Connection,
+/// One connection, or what owns it, and the way to interrupt it.
+pub(crate) struct Session<S> {
+    pub(crate) state: S,
     pub(crate) interrupt: Arc<InterruptHandle>,
 }
 
-type Job = Box<dyn FnOnce(&Session) + Send>;
+type Job<S> = Box<dyn FnOnce(&mut Session<S>) + Send>;
 
 /// The right to a session; given back when dropped.
 pub(crate) struct Admission {
@@ -30,40 +30,42 @@ pub(crate) struct Admission {
 }
 
 /// Some sessions of one instance.
-pub(crate) struct Sessions {
-    shared: Arc<Shared>,
+pub(crate) struct Sessions<S: 'static> {
+    shared: Arc<Shared<S>>,
     permits: Arc<Semaphore>,
     waiting: AtomicUsize,
     waiting_statements: usize,
 }
 
-struct Shared {
+struct Shared<S> {
     /// Cloned for each session; never runs a statement.
     root: Mutex<Connection>,
-    queue: Mutex<Queue>,
+    make: fn(Connection) -> S,
+    queue: Mutex<Queue<S>>,
     ready: Condvar,
 }
 
-#[derive(Default)]
-struct Queue {
-    jobs: VecDeque<Job>,
+struct Queue<S> {
+    jobs: VecDeque<Job<S>>,
     closed: bool,
 }
 
-impl Sessions {
-    /// Starts `sessions` threads on clones of `root`.
+impl<S> Sessions<S> {
+    /// Starts `sessions` threads, each with what `make` makes of a clone of `root`.
     ///
     /// # Errors
     /// A thread or a connection that cannot be made.
     pub(crate) fn start(
         name: &'static str,
         root: Connection,
+        make: fn(Connection) -> S,
         sessions: usize,
         waiting_statements: usize,
     ) -> Result<Self, EngineError> {
         let shared = Arc::new(Shared {
             root: Mutex::new(root),
-            queue: Mutex::default(),
+            make,
+            queue: Mutex::new(Queue { jobs: VecDeque::new(), closed: false }),
             ready: Condvar::new(),
         });
         let pool = Self {
@@ -73,12 +75,13 @@ impl Sessions {
             waiting_statements,
         };
         for number in 0..sessions {
-            let session = shared.session()?;
             let shared = Arc::clone(&shared);
+            // Made here, so that a failure is the caller's to see, and moved once.
+            let connection = shared.connection()?;
             std::thread::Builder::new()
                 .name(format!("{name}-{number}"))
                 .stack_size(STACK_BYTES)
-                .spawn(move || shared.work(session))
+                .spawn(move || shared.work(connection))
                 .map_err(|e| EngineError::internal("start a session's thread")(Box::new(e)))?;
         }
         Ok(pool)
@@ -101,9 +104,9 @@ impl Sessions {
     pub(crate) fn submit(
         &self,
         admission: Admission,
-        job: impl FnOnce(&Session) + Send + 'static,
+        job: impl FnOnce(&mut Session<S>) + Send + 'static,
     ) {
-        let job: Job = Box::new(move |session| {
+        let job: Job<S> = Box::new(move |session| {
             // Moved in, so that the session counts as busy for as long as it is.
             let _admission = admission;
             job(session);
@@ -113,7 +116,7 @@ impl Sessions {
     }
 }
 
-impl Drop for Sessions {
+impl<S> Drop for Sessions<S> {
     fn drop(&mut self) {
         let mut queue = self.shared.queue.lock();
         queue.closed = true;
@@ -122,20 +125,22 @@ impl Drop for Sessions {
     }
 }
 
-impl Shared {
-    fn session(&self) -> Result<Session, EngineError> {
+impl<S> Shared<S> {
+    fn connection(&self) -> Result<Connection, EngineError> {
         let connection = self.root.lock().try_clone();
-        let connection =
-            connection.map_err(|e| EngineError::internal("open a session")(Box::new(e)))?;
-        let interrupt = connection.interrupt_handle();
-        Ok(Session { connection, interrupt })
+        connection.map_err(|e| EngineError::internal("open a session")(Box::new(e)))
     }
 
-    fn work(&self, first: Session) {
-        let mut session = Some(first);
+    fn session(&self, connection: Connection) -> Session<S> {
+        let interrupt = connection.interrupt_handle();
+        Session { state: (self.make)(connection), interrupt }
+    }
+
+    fn work(&self, first: Connection) {
+        let mut session = Some(self.session(first));
         while let Some(job) = self.next() {
-            let Some(ready) = session.take().or_else(|| self.replacement()) else { continue };
-            match catch_unwind(AssertUnwindSafe(|| job(&ready))) {
+            let Some(mut ready) = session.take().or_else(|| self.replacement()) else { continue };
+            match catch_unwind(AssertUnwindSafe(|| job(&mut ready))) {
                 Ok(()) => session = Some(ready),
                 Err(_panic) => {
                     tracing::error!("a session panicked and is replaced");
@@ -147,7 +152,7 @@ impl Shared {
         }
     }
 
-    fn next(&self) -> Option<Job> {
+    fn next(&self) -> Option<Job<S>> {
         let mut queue = self.queue.lock();
         while queue.jobs.is_empty() && !queue.closed {
             self.ready.wait(&mut queue);
@@ -155,10 +160,11 @@ impl Shared {
         queue.jobs.pop_front()
     }
 
-    fn replacement(&self) -> Option<Session> {
-        self.session()
-            .inspect_err(|e| tracing::error!(error = %e, "no session: the statement fails"))
-            .ok()
+    fn replacement(&self) -> Option<Session<S>> {
+        let connection = self.connection();
+        let connection = connection
+            .inspect_err(|e| tracing::error!(error = %e, "no session: the statement fails"));
+        connection.ok().map(|connection| self.session(connection))
     }
 }
 

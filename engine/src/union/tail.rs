@@ -43,11 +43,6 @@ impl TailRegistry {
         TailEntry { registry: self.clone(), id }
     }
 
-    /// How many entries there are.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.0.lock().len()
-    }
 }
 
 /// One statement's rows of one table.
