@@ -80,7 +80,8 @@ fn gauges(origin: &Origin) {
             gauge("springtide_table_lag_s", lag);
         }
         gauge("springtide_table_tail_rows", status.tail_rows as f64);
-        gauge("springtide_table_tail_bytes", status.tail_bytes as f64);
+        gauge("springtide_table_tail_memory_bytes", status.tail_memory_bytes as f64);
+        gauge("springtide_table_tail_disk_bytes", status.tail_disk_bytes as f64);
         gauge("springtide_table_dead_letters", status.dead_letters as f64);
     }
 }

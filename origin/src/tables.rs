@@ -71,8 +71,7 @@ fn listed(origin: &Origin, query: &PublishedQuery) -> Value {
 
 /// Why a table that is declared cannot be asked yet.
 pub(crate) fn not_ready(origin: &Origin, table: TableName) -> RequestError {
-    let status = origin.freshness.status(&table);
-    let reason = status.and_then(|status| status.reason());
+    let reason = origin.freshness.status(&table).and_then(|status| status.reason);
     let reason = reason.unwrap_or_else(|| "it is starting".to_owned());
     RequestError::TableNotReady(table, reason)
 }
@@ -104,27 +103,44 @@ fn describe(origin: &Origin, table: &TableName, known: Option<&TableDescription>
     }
     let status = origin.freshness.status(table);
     if let Some(status) = &status {
-        describe_status(status, origin.now_micros(), &mut set);
+        describe_status(table, status, origin.now_micros(), &mut set);
     }
     shown
 }
 
-fn describe_status(status: &TableStatus, now_micros: i64, set: &mut impl FnMut(&str, Value)) {
+fn describe_status(
+    table: &TableName,
+    status: &TableStatus,
+    now_micros: i64,
+    set: &mut impl FnMut(&str, Value),
+) {
     set("state", json!(status.state));
-    set("reason", json!(status.reason()));
+    set("reason", json!(status.reason));
     let least = |version: &springtide_protocol::TableVersion| MinVersion {
-        tables: [(status.table.clone(), version.into())].into(),
+        tables: [(table.clone(), version.into())].into(),
     };
     set("version", json!(status.version.as_ref().map(|v| least(v).to_string())));
     set("as_of", json!(status.as_of_micros.map(rfc3339)));
     let lag = status.as_of_micros.map(|as_of| now_micros.saturating_sub(as_of).max(0) / 1000);
     set("lag_ms", json!(lag));
-    set(
-        "tail",
-        json!({ "rows": status.tail_rows, "bytes": status.tail_bytes, "segments": status.tail_segments }),
-    );
-    set("snapshot_id", json!(status.snapshot_id.map(|id| id.to_string())));
-    set("boundary", json!(status.boundary));
+    let tail = json!({
+        "rows": status.tail_rows,
+        "memory_bytes": status.tail_memory_bytes,
+        "disk_bytes": status.tail_disk_bytes,
+        "segments": status.tail_segments,
+        "coverage_start": status.coverage_start,
+        "coverage_end": status.coverage_end,
+    });
+    set("tail", tail);
+    let lake = json!({
+        // As text: it passes 53 bits.
+        "snapshot_id": status.snapshot_id.map(|id| id.to_string()),
+        "rows": status.snapshot_rows,
+        "files": status.snapshot_files,
+        "boundary": status.boundary,
+    });
+    set("lake", lake);
+    set("snapshot_only", status.is_snapshot_only.into());
     set("dead_letters", json!(status.dead_letters));
     set("last_commit", json!(status.last_commit_micros.map(rfc3339)));
 }
