@@ -1,1 +1,445 @@
-//! Not furnished yet.
+//! The boundary between lake and stream, as a pure state machine: where to
+//! read the stream from, whether snapshot and tail meet, and when to stop.
+//! Half-open offsets, no sentinels, no I/O, no clock.
+//!
+//! For each stream partition, with B the snapshot's next offset, `[L,E)` the
+//! tail's coverage and `[low,high)` what the stream still holds:
+//!
+//! | known | outcome |
+//! |---|---|
+//! | B unknown | gap: the snapshot alone answers |
+//! | recorded topic id ≠ the topic's, or none recorded beside a boundary > 0 | halted |
+//! | a partition with B > 0 is not in the topic | halted |
+//! | high < B or high < E | halted: the stream lost what was read from it |
+//! | low > B, nothing read yet | gap: `[B,low)` is neither in lake nor stream |
+//! | low ≤ B, nothing read yet | read from max(low, start of B's chunk), so that the chunk has the same rows at hand as before a restart |
+//! | L ≤ B | they meet: tail rows in `[B,E)` count |
+//! | L > B, E ≤ B | cannot be: coverage is never empty below its start |
+//! | L > B (the lake rolled back) | read anew from B |
+//! | E < B (another committer is ahead) | they meet: the tail adds nothing, the end is B |
+//! | low > E while reading | gap ahead: `[E,low)` is lost; what was read stays right, the end cannot move |
+//!
+//! The end of a partition is max(B,E). A table is *catching up* until its end
+//! has reached the high watermarks seen at start, and *live* from then on.
+//! *Gap* is left when a later snapshot or stream makes them meet; *halted* never
+//! is: someone has to look.
+
+use std::fmt;
+
+use springtide_protocol::{Offset, OffsetMap, PartitionId};
+use springtide_relation::ChunkId;
+use uuid::Uuid;
+
+use crate::stream::TopicDescription;
+
+#[cfg(test)]
+mod tests;
+
+/// What a snapshot says about the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// B(S); `None`: unknown, the union cannot be formed.
+    pub boundary: Option<OffsetMap>,
+    /// The topic that the offsets belong to, as recorded by the commit.
+    pub topic_id: Option<Uuid>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// The catalog's current snapshot.
+    Snapshot(&'a Mark),
+    /// The topic as the stream describes it.
+    Topic(&'a TopicDescription),
+    /// The reader's positions; they only grow.
+    Progress(&'a OffsetMap),
+    /// The reader's next offset is not what the stream holds.
+    OutOfRange {
+        /// The partition.
+        partition: PartitionId,
+        /// Its low watermark now.
+        low: Offset,
+        /// Its high watermark now.
+        high: Offset,
+    },
+    /// The tail let go of what is below.
+    Evicted(&'a OffsetMap),
+}
+
+/// What the shell has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Directive {
+    /// Nothing.
+    None,
+    /// Forget the tail and read from here.
+    Read(OffsetMap),
+    /// Go on from the present end, with all the partitions that there are now.
+    Resume(OffsetMap),
+    /// Stop reading.
+    Stop,
+}
+
+/// Why snapshot and tail do not meet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// The snapshot does not tell its boundary.
+    BoundaryUnknown,
+    /// The stream no longer holds what follows the boundary (or the tail's end).
+    Lost {
+        /// The partition.
+        partition: PartitionId,
+        /// The first offset that is needed.
+        needed: Offset,
+        /// The first offset that is there.
+        low: Offset,
+    },
+}
+
+/// Why a table was halted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// The topic's id is not the one that the lake's offsets belong to.
+    TopicRecreated {
+        /// The id recorded with the boundary.
+        recorded: Option<Uuid>,
+        /// The topic's id now.
+        found: Uuid,
+    },
+    /// A partition that the lake has rows of is not in the topic.
+    PartitionMissing(PartitionId),
+    /// The stream ends before what was read from it.
+    Truncated {
+        /// The partition.
+        partition: PartitionId,
+        /// Where it was read to.
+        read: Offset,
+        /// Where it ends now.
+        high: Offset,
+    },
+}
+
+/// Where a table stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The stream has not been seen yet.
+    Starting,
+    /// The end is below the high watermarks seen at start.
+    CatchingUp,
+    /// Reading as rows come.
+    Live,
+    /// The snapshot alone answers, or the end cannot move.
+    Gap(Gap),
+    /// Stopped until someone has looked.
+    Halted(Halt),
+}
+
+/// The machine of one table.
+#[derive(Clone, Debug)]
+pub struct Boundary {
+    mark: Mark,
+    topic: Option<TopicDescription>,
+    /// First offsets covered, by partition being read.
+    start: OffsetMap,
+    /// Next offsets to read: coverage is `[start, next)`.
+    next: OffsetMap,
+    /// Where catching up ends.
+    target: OffsetMap,
+    reading: bool,
+    phase: Phase,
+}
+
+impl Boundary {
+    /// A table whose lake is known and whose stream is not.
+    #[must_use]
+    pub fn new(mark: Mark) -> Self {
+        let empty = OffsetMap::new;
+        let (start, next, target) = (empty(), empty(), empty());
+        Self { mark, topic: None, start, next, target, reading: false, phase: Phase::Starting }
+    }
+
+    /// Where the table stands.
+    #[must_use]
+    pub const fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// First offsets that the tail covers.
+    #[must_use]
+    pub const fn start(&self) -> &OffsetMap {
+        &self.start
+    }
+
+    /// Next offsets that the tail does not cover.
+    #[must_use]
+    pub const fn next(&self) -> &OffsetMap {
+        &self.next
+    }
+
+    /// Whether snapshot and tail meet in every partition.
+    #[must_use]
+    pub fn meets(&self) -> bool {
+        let Some(boundary) = &self.mark.boundary else { return false };
+        let seen = !self.start.is_empty() && !matches!(self.phase, Phase::Starting);
+        // A partition that is in the lake and not in the tail needs the lake alone.
+        seen && self.start.iter().all(|(p, start)| start <= boundary.next(p))
+    }
+
+    /// B(S) of the current snapshot, where it is known.
+    #[must_use]
+    pub const fn boundary(&self) -> Option<&OffsetMap> {
+        self.mark.boundary.as_ref()
+    }
+
+    /// The end E of what can be answered: max(B,E) where snapshot and tail meet,
+    /// else B alone; nothing where B is unknown. Zeros are left out, so that equal
+    /// ends are equal maps.
+    #[must_use]
+    pub fn end(&self) -> OffsetMap {
+        let boundary = self.mark.boundary.clone().unwrap_or_default();
+        let end = if self.meets() { boundary.max(&self.next) } else { boundary };
+        end.iter().filter(|(_, next)| *next > Offset::ZERO).collect()
+    }
+
+    /// Whether the stream is to be read now.
+    #[must_use]
+    pub const fn is_reading(&self) -> bool {
+        self.reading
+    }
+
+    /// Forgets the tail and reads anew from the boundary (the rows are to be
+    /// decoded by another schema). Where that cannot be, the snapshot is left alone.
+    pub fn reread(&mut self) -> Directive {
+        (self.start, self.next) = (OffsetMap::new(), OffsetMap::new());
+        match self.topic.clone() {
+            Some(topic) if !matches!(self.phase, Phase::Halted(_)) => self.seat(&topic),
+            _ => Directive::None,
+        }
+    }
+
+    /// Takes one event.
+    pub fn step(&mut self, event: &Event<'_>) -> Directive {
+        if matches!(self.phase, Phase::Halted(_)) {
+            return Directive::None;
+        }
+        match event {
+            Event::Snapshot(mark) => self.on_snapshot(mark),
+            Event::Topic(topic) => self.on_topic(topic),
+            Event::Progress(positions) => self.on_progress(positions),
+            Event::OutOfRange { partition, low, high } => {
+                self.on_out_of_range(*partition, *low, *high)
+            }
+            Event::Evicted(start) => self.on_evicted(start),
+        }
+    }
+
+    fn on_snapshot(&mut self, mark: &Mark) -> Directive {
+        self.mark = mark.clone();
+        let Some(topic) = self.topic.clone() else { return Directive::None };
+        if let Some(halt) = self.contradiction(&topic) {
+            return self.halt(halt);
+        }
+        let Some(boundary) = &self.mark.boundary else {
+            // What is read goes on: a later snapshot may know its boundary again.
+            self.phase = Phase::Gap(Gap::BoundaryUnknown);
+            return Directive::None;
+        };
+        let rolled_back = self.start.iter().any(|(p, start)| start > boundary.next(p));
+        if rolled_back || !self.reading {
+            return self.seat(&topic);
+        }
+        if matches!(self.phase, Phase::Gap(Gap::BoundaryUnknown)) {
+            self.phase = Phase::CatchingUp;
+        }
+        self.on_progress(&OffsetMap::new())
+    }
+
+    fn on_topic(&mut self, topic: &TopicDescription) -> Directive {
+        let former = self.topic.replace(topic.clone());
+        let other = former.filter(|former| former.topic_id != topic.topic_id);
+        if let Some(former) = other {
+            let recorded = Some(former.topic_id);
+            return self.halt(Halt::TopicRecreated { recorded, found: topic.topic_id });
+        }
+        if let Some(halt) = self.contradiction(topic) {
+            return self.halt(halt);
+        }
+        if !self.reading {
+            return self.seat(topic);
+        }
+        let added = topic.watermarks.iter().filter(|(p, _)| self.start.named(**p).is_none());
+        let added: Vec<_> = added.map(|(p, w)| (*p, w.low)).collect();
+        if added.is_empty() {
+            return Directive::None;
+        }
+        for (partition, low) in added {
+            let boundary = self.mark.boundary.as_ref().map_or(Offset::ZERO, |b| b.next(partition));
+            if low > boundary {
+                return self.seat(topic);
+            }
+            let start = low.max(ChunkId::containing(partition, boundary).start());
+            self.start.set(partition, start);
+            self.next.set(partition, start);
+        }
+        Directive::Resume(self.next.clone())
+    }
+
+    /// What cannot be true of this topic and what was committed or read from it.
+    fn contradiction(&self, topic: &TopicDescription) -> Option<Halt> {
+        let boundary = self.mark.boundary.clone().unwrap_or_default();
+        let committed = boundary.iter().any(|(_, next)| next > Offset::ZERO);
+        let same = self.mark.topic_id == Some(topic.topic_id);
+        if !same && (committed || self.mark.topic_id.is_some()) {
+            let recorded = self.mark.topic_id;
+            return Some(Halt::TopicRecreated { recorded, found: topic.topic_id });
+        }
+        let needed = boundary.max(&self.next);
+        needed.iter().filter(|(_, next)| *next > Offset::ZERO).find_map(|(partition, read)| {
+            match topic.watermarks.get(&partition) {
+                None => Some(Halt::PartitionMissing(partition)),
+                // The description may be older than what was read since: only
+                // the lake's boundary and a fresh start are held against it.
+                Some(marks) if marks.high < read && !self.reading => {
+                    Some(Halt::Truncated { partition, read, high: marks.high })
+                }
+                Some(_) => None,
+            }
+        })
+    }
+
+    /// Chooses where to read from; a gap where the stream no longer reaches the boundary.
+    fn seat(&mut self, topic: &TopicDescription) -> Directive {
+        let was_reading = std::mem::replace(&mut self.reading, false);
+        let stop = if was_reading { Directive::Stop } else { Directive::None };
+        let Some(boundary) = &self.mark.boundary else {
+            self.phase = Phase::Gap(Gap::BoundaryUnknown);
+            return stop;
+        };
+        let mut from = OffsetMap::new();
+        for (partition, marks) in &topic.watermarks {
+            let needed = boundary.next(*partition);
+            if marks.low > needed {
+                let (partition, low) = (*partition, marks.low);
+                self.phase = Phase::Gap(Gap::Lost { partition, needed, low });
+                return stop;
+            }
+            let chunk = ChunkId::containing(*partition, needed);
+            from.set(*partition, marks.low.max(chunk.start()));
+        }
+        let high = topic.watermarks.iter().map(|(p, marks)| (*p, marks.high)).collect();
+        self.target = self.target.max(&high);
+        self.start = from.clone();
+        self.next = from.clone();
+        self.reading = true;
+        self.phase = Phase::CatchingUp;
+        self.on_progress(&OffsetMap::new());
+        Directive::Read(from)
+    }
+
+    fn on_progress(&mut self, positions: &OffsetMap) -> Directive {
+        if !self.reading {
+            return Directive::None;
+        }
+        for (partition, position) in positions.iter() {
+            if self.start.named(partition).is_some() && position > self.next.next(partition) {
+                self.next.set(partition, position);
+            }
+        }
+        if self.phase == Phase::CatchingUp && self.next.covers(&self.target) {
+            self.phase = Phase::Live;
+        }
+        Directive::None
+    }
+
+    fn on_evicted(&mut self, start: &OffsetMap) -> Directive {
+        for (partition, offset) in start.iter() {
+            if self.start.named(partition).is_some_and(|start| start < offset) {
+                self.start.set(partition, offset);
+            }
+        }
+        Directive::None
+    }
+
+    fn on_out_of_range(&mut self, partition: PartitionId, low: Offset, high: Offset) -> Directive {
+        let needed = self.next.next(partition);
+        if high < needed {
+            return self.halt(Halt::Truncated { partition, read: needed, high });
+        }
+        if low <= needed {
+            return Directive::Resume(self.next.clone());
+        }
+        self.reading = false;
+        self.phase = Phase::Gap(Gap::Lost { partition, needed, low });
+        Directive::Stop
+    }
+
+    fn halt(&mut self, halt: Halt) -> Directive {
+        self.reading = false;
+        self.phase = Phase::Halted(halt);
+        Directive::Stop
+    }
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BoundaryUnknown => f.write_str(
+                "the current snapshot does not tell which offsets it holds (a commit by another \
+                 writer): declare `foreign_commits = true` if it may add rows of its own",
+            ),
+            Self::Lost { partition, needed, low } => write!(
+                f,
+                "partition {partition}: offsets {needed} to {low} are gone from the stream and \
+                 not in the lake: lengthen the topic's retention or commit more often"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Halt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TopicRecreated { recorded: Some(recorded), found } => write!(
+                f,
+                "the topic was made anew (its id is {found}, the lake's offsets belong to \
+                 {recorded}): point the table at the old topic or start a new table"
+            ),
+            Self::TopicRecreated { recorded: None, found } => write!(
+                f,
+                "the lake tells offsets but not of which topic; topic {found} cannot be \
+                 trusted to be that one"
+            ),
+            Self::PartitionMissing(partition) => {
+                write!(f, "partition {partition}, of which the lake has rows, is not in the topic")
+            }
+            Self::Truncated { partition, read, high } => write!(
+                f,
+                "partition {partition} ends at {high}, but offsets up to {read} were read from \
+                 it: the stream lost records (unclean election, or a restored backup)"
+            ),
+        }
+    }
+}
+
+impl Phase {
+    /// A word for labels and status.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::CatchingUp => "catching-up",
+            Self::Live => "live",
+            Self::Gap(_) => "gap",
+            Self::Halted(_) => "halted",
+        }
+    }
+
+    /// What happened, in words, where something did.
+    #[must_use]
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::Gap(gap) => Some(gap.to_string()),
+            Self::Halted(halt) => Some(halt.to_string()),
+            Self::Starting | Self::CatchingUp | Self::Live => None,
+        }
+    }
+}

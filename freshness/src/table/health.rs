@@ -1,0 +1,44 @@
+//! What fails at present around one table, in words, for status and readiness.
+
+use std::error::Error;
+
+/// Troubles by part; `None` where it works.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Health {
+    /// The catalog or its storage.
+    pub(crate) lake: Option<String>,
+    /// Whether the lake's state can never be read as it is.
+    pub(crate) is_unreadable: bool,
+    /// The stream, or what is kept aside from it.
+    pub(crate) stream: Option<String>,
+    /// Segment files.
+    pub(crate) disk: Option<String>,
+    /// The last commit.
+    pub(crate) commit: Option<String>,
+    /// Records kept aside.
+    pub(crate) dead_letters: u64,
+}
+
+impl Health {
+    /// The first trouble.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let parts = [&self.lake, &self.stream, &self.disk, &self.commit];
+        parts.into_iter().flatten().next().cloned()
+    }
+}
+
+/// An error with its sources, for people.
+pub(crate) fn describe(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Transparent errors say the same twice.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

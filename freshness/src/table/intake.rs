@@ -1,0 +1,142 @@
+//! The intake of one table: reads the stream from an offset on, decodes,
+//! keeps what is no row aside durably, and only then hands rows and positions
+//! on. It starts over by itself when the stream cannot be reached; it must
+//! never decide where to read from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use springtide_protocol::{Offset, OffsetMap, PartitionId, TableName};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::backoff::Backoff;
+use super::core::Arrival;
+use super::health::describe;
+use crate::dead_letters::{DeadLetters, LetterTopic};
+use crate::decode::{Decoded, Decoder, Rejected};
+use crate::stream::{Polled, Record, StreamError, StreamReader, StreamSource};
+
+/// Decoded polls that may wait to be taken in.
+pub(super) const WAITING_ARRIVALS: usize = 4;
+/// How long a poll waits for something new.
+const POLL_WAIT: Duration = Duration::from_millis(250);
+/// More records than this are decoded off the async threads.
+const INLINE_RECORDS: usize = 256;
+
+/// What the intake tells.
+#[derive(Debug)]
+pub(super) enum IntakeEvent {
+    /// Rows and positions; the stream works.
+    Arrived(Arrival, u64),
+    /// The stream no longer holds what is next.
+    OutOfRange(PartitionId, Offset, Offset),
+    /// Something fails and is tried again.
+    Trouble(String),
+}
+
+/// One run through a topic, from one place on.
+pub(super) struct Intake {
+    pub(super) table: TableName,
+    pub(super) source: Arc<dyn StreamSource>,
+    pub(super) topic: (String, Uuid),
+    pub(super) decoder: Decoder,
+    pub(super) letters: DeadLetters,
+    pub(super) position: OffsetMap,
+    pub(super) poll_rows: usize,
+    pub(super) events: mpsc::Sender<IntakeEvent>,
+}
+
+/// Nobody takes what the intake brings any more.
+struct Closed;
+
+impl Intake {
+    /// Reads until the stream has moved away or nobody listens.
+    pub(super) async fn run(mut self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let error = match self.source.read_from(&self.position).await {
+                Ok(reader) => match self.drain(reader, &mut backoff).await {
+                    Ok(error) => error,
+                    Err(Closed) => return,
+                },
+                Err(error) => error,
+            };
+            let event = match &error {
+                StreamError::OffsetOutOfRange { partition, low, high, .. } => {
+                    IntakeEvent::OutOfRange(*partition, *low, *high)
+                }
+                other => IntakeEvent::Trouble(describe(other)),
+            };
+            let is_last = matches!(event, IntakeEvent::OutOfRange(..));
+            if self.events.send(event).await.is_err() || is_last {
+                return;
+            }
+            backoff.wait().await;
+        }
+    }
+
+    /// Polls until the reader fails.
+    async fn drain(
+        &mut self,
+        mut reader: Box<dyn StreamReader>,
+        backoff: &mut Backoff,
+    ) -> Result<StreamError, Closed> {
+        loop {
+            match reader.poll(self.poll_rows, POLL_WAIT).await {
+                Ok(polled) => {
+                    backoff.reset();
+                    self.take(polled).await?;
+                }
+                Err(error) if error.is_transient() => {
+                    let trouble = IntakeEvent::Trouble(describe(&error));
+                    self.events.send(trouble).await.map_err(|_| Closed)?;
+                    backoff.wait().await;
+                }
+                Err(error) => return Ok(error),
+            }
+        }
+    }
+
+    async fn take(&mut self, polled: Polled) -> Result<(), Closed> {
+        let Polled { records, positions } = polled;
+        let decoded = self.decode(records).await?;
+        self.keep(&decoded.rejected).await?;
+        self.position = self.position.max(&positions);
+        let arrival = Arrival { batches: decoded.batches, positions };
+        let event = IntakeEvent::Arrived(arrival, decoded.rejected.len() as u64);
+        self.events.send(event).await.map_err(|_| Closed)
+    }
+
+    async fn decode(&mut self, records: Vec<Record>) -> Result<Decoded, Closed> {
+        if records.len() <= INLINE_RECORDS {
+            return Ok(self.decoder.decode(&records));
+        }
+        let schema = self.decoder.schema().clone();
+        let Ok(spare) = Decoder::new(schema) else { return Err(Closed) };
+        let mut decoder = std::mem::replace(&mut self.decoder, spare);
+        let work = tokio::task::spawn_blocking(move || {
+            let decoded = decoder.decode(&records);
+            (decoder, decoded)
+        });
+        // A worker that panicked ends the intake; the table starts it anew.
+        let (decoder, decoded) = work.await.map_err(|_| Closed)?;
+        self.decoder = decoder;
+        Ok(decoded)
+    }
+
+    /// Keeps dead letters durably before positions pass them (rule 19).
+    async fn keep(&self, rejected: &[Rejected]) -> Result<(), Closed> {
+        let (name, id) = &self.topic;
+        let mut backoff = Backoff::default();
+        loop {
+            let topic = LetterTopic { name, id: *id };
+            let Err(error) = self.letters.keep(&self.table, topic, rejected).await else {
+                return Ok(());
+            };
+            let trouble = IntakeEvent::Trouble(describe(&error));
+            self.events.send(trouble).await.map_err(|_| Closed)?;
+            backoff.wait().await;
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Relations of a table: the present one, and one at a version that was
+//! issued before (rule 7).
+
+use std::sync::Arc;
+
+use springtide_protocol::{OffsetMap, TableVersion};
+use springtide_relation::{Coverage, OpenChunk, Relation};
+
+use super::core::Core;
+use super::kept::Kept;
+use crate::tail::{LakeChunks, OpenRows, View};
+
+/// A relation at a version, and the rows of its open chunks that lie in files.
+#[derive(Debug)]
+pub(crate) struct Exact {
+    pub(crate) relation: Relation,
+    /// To be read before the relation is whole.
+    pub(crate) missing: Vec<OpenRows>,
+}
+
+/// Why a version cannot be answered exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotExact {
+    /// It is no longer kept, or is another table's.
+    Gone,
+    /// It has not come yet.
+    Future,
+}
+
+impl Core {
+    /// The relation as it is now.
+    pub(super) fn relation(&mut self) -> Relation {
+        let kept = self.kept.current().clone();
+        let whole = !self.settings.streamed || self.boundary.meets();
+        let (end, coverage) = if whole {
+            (self.boundary.end(), Coverage::Whole)
+        } else {
+            (named(kept.snapshot.boundary.known()), Coverage::SnapshotOnly)
+        };
+        let view = self.view(&kept, &end, whole && self.settings.streamed);
+        self.assemble(&kept, end, coverage, view)
+    }
+
+    /// The relation at exactly `version`.
+    pub(crate) fn exact(&mut self, version: &TableVersion) -> Result<Exact, NotExact> {
+        let current = self.published().map(|p| p.relation.version.clone());
+        let current = current.ok_or(NotExact::Gone)?;
+        if current.table_uuid != version.table_uuid || current.topic_id != version.topic_id {
+            return Err(NotExact::Gone);
+        }
+        if !current.offsets.covers(&version.offsets)
+            || current.foreign_sequence < version.foreign_sequence
+            || current.schema_id < version.schema_id
+            || current.decode_epoch < version.decode_epoch
+        {
+            return Err(NotExact::Future);
+        }
+        let kept = self.kept.newest_within(version).cloned().ok_or(NotExact::Gone)?;
+        let boundary = named(kept.snapshot.boundary.known());
+        let end = version.offsets.clone();
+        let needs_tail = end != boundary;
+        let covered = end.iter().all(|(p, end)| {
+            let boundary = boundary.next(p);
+            end <= boundary
+                || self.tail.start().next(p) <= boundary && self.tail.next().next(p) >= end
+        });
+        let seated = self.settings.streamed && self.boundary.meets();
+        if needs_tail && !(covered && seated) {
+            return Err(NotExact::Gone);
+        }
+        let mut view = self.view(&kept, &end, seated);
+        let missing = std::mem::take(&mut view.missing);
+        let relation = self.assemble(&kept, end, Coverage::Whole, view);
+        Ok(Exact { relation, missing })
+    }
+
+    fn view(&mut self, kept: &Kept, end: &OffsetMap, with_tail: bool) -> View {
+        let boundary = named(kept.snapshot.boundary.known());
+        if with_tail {
+            return self.tail.view(&kept.snapshot.chunks, &boundary, end);
+        }
+        View {
+            sealed: Arc::new([]),
+            open: unseen(&kept.snapshot.chunks, &boundary),
+            missing: Vec::new(),
+            segments: Vec::new(),
+        }
+    }
+
+    fn assemble(&self, kept: &Kept, end: OffsetMap, coverage: Coverage, view: View) -> Relation {
+        let snapshot = &kept.snapshot;
+        let sealed = [kept.sealed.clone(), view.sealed];
+        Relation {
+            table: self.settings.table.clone(),
+            schema: snapshot.schema.clone(),
+            version: self.version_at(snapshot, end),
+            boundary: named(snapshot.boundary.known()),
+            files: kept.files.clone(),
+            sealed: sealed.into_iter().filter(|list| !list.is_empty()).collect(),
+            open: view.open,
+            segments: view.segments,
+            coverage,
+            row_filter: None,
+            guard: snapshot.clone(),
+        }
+    }
+}
+
+/// The chunks that a boundary lies in, whose rows are in the lake alone.
+fn unseen(chunks: &LakeChunks, boundary: &OffsetMap) -> Vec<OpenChunk> {
+    let straddling = chunks.keys().filter(|id| {
+        let next = boundary.next(id.partition);
+        id.start() < next && next < id.end()
+    });
+    let open = straddling.map(|id| OpenChunk {
+        id: *id,
+        rows: Vec::new(),
+        complete: false,
+        end: boundary.next(id.partition),
+    });
+    open.collect()
+}
+
+/// A boundary as an end: without zeros; nothing where it is unknown.
+fn named(boundary: Option<&OffsetMap>) -> OffsetMap {
+    let entries = boundary.into_iter().flat_map(OffsetMap::iter);
+    entries.filter(|(_, next)| next.0 > 0).collect()
+}

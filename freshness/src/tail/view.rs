@@ -1,0 +1,213 @@
+//! The tail as a relation sees it between a snapshot's boundary and an end:
+//! its sealed chunks, its open chunks and its segments.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use springtide_protocol::{Offset, OffsetMap, PartitionId};
+use springtide_relation::segment::Overlap;
+use springtide_relation::{
+    ChunkId, ColumnStatistics, OpenChunk, SealedChunk, Segment, SegmentData, SegmentFile, TailBatch,
+};
+
+use super::Tail;
+
+/// The chunks of a snapshot, by their bounds.
+pub(crate) type LakeChunks = BTreeMap<ChunkId, Arc<[ColumnStatistics]>>;
+
+/// The sealed chunks last made, and of what.
+#[derive(Debug)]
+pub(super) struct CachedChunks {
+    generation: u64,
+    boundary: OffsetMap,
+    end: OffsetMap,
+    chunks: Arc<[SealedChunk]>,
+}
+
+/// The parts of a relation that the tail gives.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// Chunks that end above the boundary and at or below the end.
+    pub(crate) sealed: Arc<[SealedChunk]>,
+    /// The chunks that the end lies in.
+    pub(crate) open: Vec<OpenChunk>,
+    /// Files that rows of open chunks must be read from before the view is whole.
+    pub(crate) missing: Vec<OpenRows>,
+    /// Segments that overlap `[boundary, end)`.
+    pub(crate) segments: Vec<Segment>,
+}
+
+/// Rows of an open chunk that lie in a file.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenRows {
+    /// Which of [`View::open`].
+    pub(crate) chunk: usize,
+    /// The first offset wanted.
+    pub(crate) start: Offset,
+    /// The first offset not wanted.
+    pub(crate) end: Offset,
+    /// The file.
+    pub(crate) file: Arc<SegmentFile>,
+}
+
+impl Tail {
+    /// What lies in `[boundary, end)`, beside a snapshot with `lake`'s chunks.
+    /// The caller has made sure that coverage and boundary meet.
+    pub(crate) fn view(&mut self, lake: &LakeChunks, boundary: &OffsetMap, end: &OffsetMap) -> View {
+        let sealed = self.sealed_chunks(lake, boundary, end);
+        let (mut open, mut missing) = (Vec::new(), Vec::new());
+        for (partition, end) in end.iter() {
+            let id = ChunkId::containing(partition, end);
+            if id.start() == end {
+                continue;
+            }
+            let (chunk, files) = self.open_chunk(id, end, lake, boundary.next(partition));
+            if chunk.complete && chunk.rows.is_empty() && files.is_empty() {
+                continue;
+            }
+            let chunk_index = open.len();
+            missing.extend(files.into_iter().map(|file| OpenRows {
+                chunk: chunk_index,
+                start: id.start(),
+                end,
+                file,
+            }));
+            open.push(chunk);
+        }
+        View { sealed, open, missing, segments: self.segments(boundary, end) }
+    }
+
+    /// The segments that overlap a window, the open one included.
+    fn segments(&self, boundary: &OffsetMap, end: &OffsetMap) -> Vec<Segment> {
+        let sealed = self.sealed.iter().map(|sealed| &sealed.segment);
+        let inside = |s: &&Segment| s.overlap(boundary, end) != Overlap::None;
+        let mut segments: Vec<Segment> = sealed.filter(inside).cloned().collect();
+        if self.open.rows() > 0 {
+            let open = Segment {
+                start: self.open_start.clone(),
+                end: self.next.clone(),
+                rows: self.open.rows(),
+                data: SegmentData::Memory(self.open.list()),
+            };
+            segments.extend(Some(open).filter(|s| inside(&s)));
+        }
+        segments
+    }
+
+    fn sealed_chunks(
+        &mut self,
+        lake: &LakeChunks,
+        boundary: &OffsetMap,
+        end: &OffsetMap,
+    ) -> Arc<[SealedChunk]> {
+        // An end that moved within its chunks changes nothing; the generation
+        // tells when the tail's own end passed one.
+        let same = |cached: &&CachedChunks| {
+            let floors = |m: &OffsetMap| -> Vec<ChunkId> {
+                m.iter().map(|(p, o)| ChunkId::containing(p, o)).collect()
+            };
+            cached.generation == self.generation
+                && cached.boundary == *boundary
+                && floors(&cached.end) == floors(end)
+        };
+        if let Some(cached) = self.cached.as_ref().filter(same) {
+            return cached.chunks.clone();
+        }
+        let mut chunks: BTreeMap<ChunkId, Arc<[ColumnStatistics]>> = BTreeMap::new();
+        for (id, columns) in &self.chunks {
+            if id.end() > boundary.next(id.partition) && id.end() <= end.next(id.partition) {
+                chunks.insert(*id, columns.clone());
+            }
+        }
+        for (partition, next) in boundary.iter() {
+            let id = ChunkId::containing(partition, next);
+            let straddles = id.start() < next && id.end() <= end.next(partition);
+            let Some(piece) = lake.get(&id).filter(|_| straddles) else { continue };
+            let whole = self.start.next(partition) <= id.start();
+            let columns = join(chunks.get(&id), piece, whole);
+            chunks.insert(id, columns);
+        }
+        let chunks = chunks.into_iter().map(|(id, columns)| SealedChunk { id, columns }).collect();
+        let chunks: Arc<[SealedChunk]> = chunks;
+        self.cached = Some(CachedChunks {
+            generation: self.generation,
+            boundary: boundary.clone(),
+            end: end.clone(),
+            chunks: chunks.clone(),
+        });
+        chunks
+    }
+
+    /// The chunk that an end lies in, and the files where more of its rows are.
+    fn open_chunk(
+        &self,
+        id: ChunkId,
+        end: Offset,
+        lake: &LakeChunks,
+        boundary: Offset,
+    ) -> (OpenChunk, Vec<Arc<SegmentFile>>) {
+        let partition = id.partition;
+        let covered =
+            self.start.next(partition) <= id.start() && self.next.next(partition) >= end;
+        if !covered {
+            return (OpenChunk { id, rows: Vec::new(), complete: false, end }, Vec::new());
+        }
+        let at_hand = self.open_chunks.get(&partition).filter(|(open, _)| *open == id);
+        let (rows, files) = match at_hand {
+            Some((_, rows)) => (rows.list(), Vec::new()),
+            None => self.rows_between(partition, id.start(), end),
+        };
+        let rows: Vec<TailBatch> =
+            rows.iter().filter_map(|batch| batch.window(id.start(), end)).collect();
+        // A stream that was compacted may have less than the lake took from it.
+        let complete = !files.is_empty() || rows_below(&rows, boundary) >= lake_rows(lake, id);
+        (OpenChunk { id, rows, complete, end }, files)
+    }
+
+    /// Rows of a partition in `[start, end)` that are in memory, and the files with others.
+    fn rows_between(
+        &self,
+        partition: PartitionId,
+        start: Offset,
+        end: Offset,
+    ) -> (Vec<TailBatch>, Vec<Arc<SegmentFile>>) {
+        let (mut rows, mut files) = (Vec::new(), Vec::new());
+        for Segment { start: from, end: to, data, .. } in self.sealed.iter().map(|s| &s.segment) {
+            if from.next(partition).max(start) >= to.next(partition).min(end) {
+                continue;
+            }
+            match data {
+                SegmentData::Memory(batches) => rows.extend(batches.iter().cloned()),
+                SegmentData::Parquet(file) => files.push(file.clone()),
+            }
+        }
+        rows.extend(self.open.list());
+        rows.retain(|batch| batch.partition == partition);
+        (rows, files)
+    }
+}
+
+/// The bounds of a chunk that straddles the boundary: the tail's where it holds
+/// all rows, else those of lake and tail together. Rows in both are then
+/// counted twice, which bounds and the test for all-NULL can bear.
+fn join(
+    tail: Option<&Arc<[ColumnStatistics]>>,
+    lake: &Arc<[ColumnStatistics]>,
+    whole: bool,
+) -> Arc<[ColumnStatistics]> {
+    let count = |s: &Arc<[ColumnStatistics]>| s.first().map_or(0, |c| c.rows);
+    match tail {
+        None => lake.clone(),
+        Some(tail) if whole && count(tail) >= count(lake) => tail.clone(),
+        Some(tail) => tail.iter().zip(lake.iter()).map(|(a, b)| a.union(b)).collect(),
+    }
+}
+
+fn rows_below(rows: &[TailBatch], boundary: Offset) -> u64 {
+    let below = |b: &TailBatch| b.offsets.values().partition_point(|o| *o < boundary.0);
+    rows.iter().map(|batch| below(batch) as u64).sum()
+}
+
+fn lake_rows(lake: &LakeChunks, id: ChunkId) -> u64 {
+    lake.get(&id).and_then(|columns| columns.first()).map_or(0, |c| c.rows)
+}
