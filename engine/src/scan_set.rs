@@ -1,0 +1,78 @@
+//! The scan set (rules 4 and 5): what identifies the rows that can change an
+//! answer. Equal scan sets of one statement mean equal answers; a row that
+//! cannot match, or one that only moves from tail to lake, changes nothing here.
+//!
+//! The header leaves the foreign sequence number out: a foreign file is named by
+//! its path, and a foreign commit that removes rows of the stream changes the
+//! number of rows of their chunks, which the atoms carry.
+
+use std::sync::Arc;
+
+use springtide_protocol::{Offset, TableName, TableVersion};
+use springtide_relation::{ChunkId, FileOrigin, OpenChunk, Relation};
+
+use crate::prune::{Predicate, last_match};
+
+/// One thing that may hold a matching row.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Atom {
+    /// A foreign data file, by its path in the lake.
+    File(Arc<str>),
+    /// A sealed chunk and how many rows it has; `None`: unknown.
+    Sealed(ChunkId, Option<u64>),
+    /// The open chunk's rows up to the last one that matches.
+    OpenThrough(ChunkId, Offset),
+    /// An open chunk whose rows are not all at hand, up to its end.
+    OpenUntil(ChunkId, Offset),
+}
+
+/// One table's part: what does not change while rows come and go, and atoms in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableAtoms {
+    /// The table.
+    pub table: TableName,
+    /// Its version; of it only uuid, topic, schema and decode epoch count.
+    pub version: TableVersion,
+    /// Sorted, none twice.
+    pub atoms: Vec<Atom>,
+}
+
+/// All tables of a statement, in order of names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScanSet {
+    /// One entry a table.
+    pub tables: Vec<TableAtoms>,
+}
+
+impl TableAtoms {
+    /// What of `relation` may hold rows that match.
+    #[must_use]
+    pub fn new(relation: &Relation, predicate: &Predicate) -> Self {
+        let files = relation.files.iter().filter_map(|file| match &file.origin {
+            FileOrigin::Foreign(path) if file.rows > 0 && predicate.may_match(&file.columns) => {
+                Some(Atom::File(path.clone()))
+            }
+            _ => None,
+        });
+        let sealed = relation.sealed.iter().flat_map(|chunks| chunks.iter());
+        let sealed = sealed
+            .filter(|chunk| predicate.may_match(&chunk.columns))
+            .map(|chunk| Atom::Sealed(chunk.id, chunk.columns.first().map(|c| c.rows)));
+        let open = relation.open.iter().filter_map(|chunk| open_atom(chunk, predicate));
+        let mut atoms: Vec<_> = files.chain(sealed).chain(open).collect();
+        atoms.sort_unstable();
+        atoms.dedup();
+        Self { table: relation.table.clone(), version: relation.version.clone(), atoms }
+    }
+}
+
+fn open_atom(chunk: &OpenChunk, predicate: &Predicate) -> Option<Atom> {
+    if matches!(predicate, Predicate::False) {
+        return None;
+    }
+    if !chunk.complete {
+        return Some(Atom::OpenUntil(chunk.id, chunk.end));
+    }
+    let last = last_match(predicate, chunk)?;
+    Some(Atom::OpenThrough(chunk.id, last))
+}

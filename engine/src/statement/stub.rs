@@ -1,0 +1,60 @@
+//! Empty stand-ins for tables, so that DuckDB binds and plans a statement
+//! without data: per table a view over an empty table whose columns have the
+//! engine's own names, because a plan prints names without quotes.
+
+use duckdb::Connection;
+
+use super::TableSchema;
+use crate::error::EngineError;
+use crate::sql_type::{quoted, sql_type};
+
+/// What a stub's column is called before its number.
+const COLUMN: &str = "__springtide_column_";
+const TABLE: &str = "__springtide_stub_";
+
+/// Makes (or makes again) the stub of `table`.
+///
+/// # Errors
+/// A column that has no SQL type, or a row filter that does not bind.
+pub(super) fn create(
+    connection: &Connection,
+    table: &str,
+    schema: &TableSchema,
+) -> Result<(), EngineError> {
+    let mut columns = Vec::new();
+    let mut names = Vec::new();
+    for (i, field) in schema.schema.fields().iter().enumerate() {
+        let kind = sql_type(field).ok_or_else(|| EngineError::InvalidSettings {
+            detail: format!("column `{}` of `{table}` has a type without SQL name", field.name()),
+        })?;
+        columns.push(format!("{} {kind}", column_name(i)));
+        names.push(format!("{} AS {}", column_name(i), quoted(field.name())));
+    }
+    let stub = format!("{TABLE}{table}");
+    let filter = schema.row_filter.as_deref();
+    let filter = filter.map_or_else(String::new, |filter| format!(" WHERE (\n{filter}\n)"));
+    let batch = format!(
+        "CREATE OR REPLACE TEMP TABLE {stub} ({}); CREATE OR REPLACE TEMP VIEW {} AS \
+         SELECT * FROM (SELECT {} FROM {stub}){filter};",
+        columns.join(", "),
+        quoted(table),
+        names.join(", "),
+    );
+    let internal = EngineError::internal("make a table's stand-in");
+    connection.execute_batch(&batch).map_err(|error| internal(Box::new(error)))
+}
+
+/// The table that a plan's scan reads, from its qualified name.
+pub(crate) fn table_of(scan: &str) -> Option<&str> {
+    scan.rsplit('.').next()?.trim_matches('"').strip_prefix(TABLE)
+}
+
+/// What a stub calls its column `index`.
+pub(crate) fn column_name(index: usize) -> String {
+    format!("{COLUMN}{index}")
+}
+
+/// The column that a stub's column stands for.
+pub(crate) fn column_of(name: &str) -> Option<usize> {
+    name.strip_prefix(COLUMN)?.parse().ok()
+}

@@ -1,0 +1,287 @@
+//! What a statement may say, default deny (the locked sandbox lies below): a
+//! walk over every object of DuckDB's parse, whatever key it hangs under. It
+//! must never change the parse.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+use springtide_protocol::TableName;
+
+use super::ast::{class, function_name, list, text};
+use super::functions::{TABLE_FUNCTIONS, class_of};
+use super::{TableSchema, clock};
+use crate::error::EngineError;
+
+/// Identifiers that begin so are the engine's own.
+pub(crate) const RESERVED: &str = "__springtide";
+
+const EXPRESSIONS: [&str; 16] = [
+    "COLUMN_REF", "CONSTANT", "FUNCTION", "COMPARISON", "CONJUNCTION", "OPERATOR", "CAST", "CASE",
+    "BETWEEN", "SUBQUERY", "STAR", "LAMBDA", "WINDOW", "COLLATE", "PARAMETER",
+    "POSITIONAL_REFERENCE",
+];
+const OPERATORS: [&str; 13] = [
+    "OPERATOR_NOT", "OPERATOR_IS_NULL", "OPERATOR_IS_NOT_NULL", "OPERATOR_COALESCE", "OPERATOR_TRY",
+    "OPERATOR_UNPACK", "COMPARE_IN", "COMPARE_NOT_IN", "ARRAY_EXTRACT", "ARRAY_SLICE",
+    "STRUCT_EXTRACT", "ARRAY_CONSTRUCTOR", "GROUPING_FUNCTION",
+];
+/// Query nodes, what stands in FROM, modifiers, orders and the parts of types.
+const PARTS: [&str; 25] = [
+    "SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE", "BASE_TABLE", "JOIN",
+    "SUBQUERY", "TABLE_FUNCTION", "EMPTY", "EXPRESSION_LIST", "ORDER_MODIFIER", "LIMIT_MODIFIER",
+    "LIMIT_PERCENT_MODIFIER", "DISTINCT_MODIFIER", "ORDER_DEFAULT", "ASCENDING", "DESCENDING",
+    "DECIMAL_TYPE_INFO", "STRING_TYPE_INFO", "LIST_TYPE_INFO", "STRUCT_TYPE_INFO",
+    "ARRAY_TYPE_INFO", "UNBOUND_TYPE_INFO", "EXTRA_TYPE_INFO", "GENERIC_TYPE_INFO",
+];
+const TYPES: [&str; 37] = [
+    "NULL", "SQLNULL", "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT",
+    "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL",
+    "VARCHAR", "BLOB", "BIT", "UUID", "DATE", "TIME", "TIME_NS", "TIME WITH TIME ZONE", "TIMESTAMP",
+    "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "INTERVAL", "LIST",
+    "ARRAY", "STRUCT", "MAP", "UNION", "STRING_LITERAL", "INTEGER_LITERAL",
+];
+/// Types that the parser leaves to the binder, by name.
+const NAMED_TYPES: [&str; 25] = [
+    "json", "enum", "decimal", "numeric", "varint", "bignum", "bit", "bitstring", "struct", "map",
+    "union", "uuid", "blob", "bytea", "varchar", "text", "string", "list", "array", "timestamp",
+    "timestamptz", "int128", "uint128", "float8", "float4",
+];
+const COLLATIONS: [&str; 6] =
+    ["binary", "nocase", "noaccent", "nfc", "nocase.noaccent", "noaccent.nocase"];
+/// Names that DuckDB turns into calls where no column has them; clocks are `clock.rs`'s.
+const HIDDEN_CALLS: [&str; 7] = [
+    "current_catalog", "current_role", "current_schema", "current_user", "session_user", "user",
+    "current_query",
+];
+
+/// Checks a whole parsed statement; returns the tables that it names.
+///
+/// # Errors
+/// The first thing that is not on a list, or a table that is not known.
+pub(super) fn vet(
+    select: &Value,
+    tables: &BTreeMap<TableName, TableSchema>,
+) -> Result<BTreeSet<TableName>, EngineError> {
+    let mut vetting = Vetting { tables, named: BTreeSet::new(), aliases: clock::aliases(select) };
+    vetting.node(select, &[])?;
+    Ok(vetting.named)
+}
+
+struct Vetting<'a> {
+    tables: &'a BTreeMap<TableName, TableSchema>,
+    named: BTreeSet<TableName>,
+    /// Every name that the statement gives to something, lower case.
+    aliases: BTreeSet<String>,
+}
+
+impl Vetting<'_> {
+    fn node(&mut self, node: &Value, scope: &[String]) -> Result<(), EngineError> {
+        match node {
+            Value::Object(fields) => self.object(node, fields, scope),
+            Value::Array(items) => items.iter().try_for_each(|item| self.node(item, scope)),
+            Value::String(text) => identifier(text),
+            _ => Ok(()),
+        }
+    }
+
+    fn object(
+        &mut self,
+        node: &Value,
+        fields: &Map<String, Value>,
+        scope: &[String],
+    ) -> Result<(), EngineError> {
+        if node.get("class").is_some() {
+            self.expression(node)?;
+            // A client's text is no identifier.
+            if class(node) == "CONSTANT" {
+                return self.node(&node["value"]["type"], scope);
+            }
+        } else if node.get("type").is_some_and(Value::is_string) {
+            self.part(node, scope)?;
+        }
+        if node.get("id").is_some() {
+            logical_type(node)?;
+        }
+        let mut scope = scope.to_vec();
+        if let Some(ctes) = node.get("cte_map") {
+            for cte in list(ctes, "map") {
+                self.cte(cte, &mut scope)?;
+            }
+        }
+        let rest = fields.iter().filter(|(key, _)| key.as_str() != "cte_map");
+        rest.map(|(_, value)| value).try_for_each(|value| self.node(value, &scope))
+    }
+
+    /// A CTE sees those before it, and itself only where it is recursive.
+    fn cte(&mut self, cte: &Value, scope: &mut Vec<String>) -> Result<(), EngineError> {
+        let name = text(cte, "key").to_lowercase();
+        identifier(&name)?;
+        if !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+            return Err(forbidden(
+                format!("`{name}` as a name in WITH"),
+                "use letters, digits and `_`",
+            ));
+        }
+        let recursive = cte["value"]["query"]["node"]["type"] == "RECURSIVE_CTE_NODE";
+        let mut inner = scope.clone();
+        if recursive {
+            inner.push(name.clone());
+        }
+        self.node(&cte["value"], &inner)?;
+        scope.push(name);
+        Ok(())
+    }
+
+    /// Anything with a `type` that is no expression: query nodes, FROM, modifiers.
+    fn part(&mut self, node: &Value, scope: &[String]) -> Result<(), EngineError> {
+        let kind = text(node, "type");
+        if !PARTS.contains(&kind) {
+            let name = kind.to_lowercase().replace('_', " ");
+            return Err(forbidden(name, "read tables with SELECT, joins, WITH and subqueries"));
+        }
+        let present = |key: &str| node.get(key).is_some_and(|value| !value.is_null());
+        if present("sample") {
+            return Err(forbidden("sampling", "filter on a hash of a column instead"));
+        }
+        if present("at_clause") {
+            return Err(forbidden("AT", "pin a version with `?v=` instead"));
+        }
+        match kind {
+            "BASE_TABLE" => self.table(node, scope),
+            "TABLE_FUNCTION" => table_function(node),
+            _ => Ok(()),
+        }
+    }
+
+    fn table(&mut self, node: &Value, scope: &[String]) -> Result<(), EngineError> {
+        let name = text(node, "table_name");
+        if !text(node, "schema_name").is_empty() || !text(node, "catalog_name").is_empty() {
+            return Err(forbidden(
+                format!("a schema before `{name}`"),
+                "name the table alone; `/v1/tables` lists the tables",
+            ));
+        }
+        let lower = name.to_lowercase();
+        if scope.contains(&lower) {
+            return Ok(());
+        }
+        match self.tables.keys().find(|table| table.as_str() == lower) {
+            Some(table) => {
+                self.named.insert(table.clone());
+                Ok(())
+            }
+            None => Err(EngineError::UnknownTable {
+                name: name.to_owned(),
+                nearest: nearest(&lower, self.tables.keys().map(TableName::as_str)),
+            }),
+        }
+    }
+
+    fn expression(&self, node: &Value) -> Result<(), EngineError> {
+        let (class, kind) = (class(node), text(node, "type"));
+        if !EXPRESSIONS.contains(&class) {
+            return Err(forbidden(class.to_lowercase(), "statements only read"));
+        }
+        match class {
+            "OPERATOR" if !OPERATORS.contains(&kind) => {
+                Err(forbidden(kind.to_lowercase(), "write it in another way"))
+            }
+            "FUNCTION" | "WINDOW" => function(node),
+            "COLUMN_REF" => self.column(node),
+            "COLLATE" if !COLLATIONS.contains(&text(node, "collation").to_lowercase().as_str()) => {
+                let name = text(node, "collation");
+                let hint = format!("one of {}", COLLATIONS.join(", "));
+                Err(forbidden(format!("the collation `{name}`"), &hint))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A name alone may be a call in disguise.
+    fn column(&self, node: &Value) -> Result<(), EngineError> {
+        let [Value::String(name)] = list(node, "column_names") else { return Ok(()) };
+        let name = name.to_lowercase();
+        let is_column = self.aliases.contains(&name)
+            || self.tables.values().any(|table| has_column(table, &name));
+        if HIDDEN_CALLS.contains(&name.as_str()) && !is_column {
+            return Err(forbidden(format!("`{name}`"), "an answer may not depend on who asks"));
+        }
+        if clock::is_hidden_clock(&name) && is_column {
+            return Err(forbidden(
+                format!("`{name}` alone, which is both a column and the clock"),
+                "write `table.column` for the column or `now()` for the clock",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn has_column(table: &TableSchema, name: &str) -> bool {
+    table.schema.fields().iter().any(|field| field.name().to_lowercase() == name)
+}
+
+fn function(node: &Value) -> Result<(), EngineError> {
+    let name = function_name(node);
+    let (schema, catalog) = (text(node, "schema"), text(node, "catalog"));
+    if !matches!(schema, "" | "main") || !catalog.is_empty() {
+        return Err(forbidden(
+            format!("`{schema}.{name}()`"),
+            "call functions by their names alone, with their first argument in the parentheses",
+        ));
+    }
+    if class_of(&name).is_none() {
+        return Err(forbidden(
+            format!("the function `{name}`"),
+            "only functions that read nothing but their arguments can be called",
+        ));
+    }
+    Ok(())
+}
+
+fn table_function(node: &Value) -> Result<(), EngineError> {
+    let name = function_name(&node["function"]);
+    if TABLE_FUNCTIONS.contains(&name.as_str()) {
+        return Ok(());
+    }
+    let hint = format!("read a table; as table functions there are {}", TABLE_FUNCTIONS.join(", "));
+    Err(forbidden(format!("the table function `{name}`"), &hint))
+}
+
+fn logical_type(node: &Value) -> Result<(), EngineError> {
+    let id = text(node, "id");
+    if id == "UNBOUND" || id == "USER" {
+        let info = &node["type_info"];
+        let name = text(info, "name").to_lowercase();
+        let qualified = !text(info, "schema").is_empty() || !text(info, "catalog").is_empty();
+        if NAMED_TYPES.contains(&name.as_str()) && !qualified {
+            return Ok(());
+        }
+        return Err(forbidden(format!("the type `{name}`"), "use one of DuckDB's own types"));
+    }
+    if TYPES.contains(&id) {
+        return Ok(());
+    }
+    Err(forbidden(format!("the type `{id}`"), "use another type"))
+}
+
+fn identifier(text: &str) -> Result<(), EngineError> {
+    let start = text.as_bytes().get(..RESERVED.len());
+    if start.is_some_and(|start| start.eq_ignore_ascii_case(RESERVED.as_bytes())) {
+        return Err(forbidden(
+            format!("the name `{text}`"),
+            "names that begin with `__springtide` are reserved",
+        ));
+    }
+    Ok(())
+}
+
+/// The candidate that looks most like `name`, if any does.
+fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+    let scored = candidates.map(|c| (strsim::damerau_levenshtein(name, c), c));
+    let (distance, best) = scored.min()?;
+    (distance <= 3 && distance < best.len()).then(|| best.to_owned())
+}
+
+pub(super) fn forbidden(what: impl Into<String>, hint: &str) -> EngineError {
+    EngineError::Forbidden { what: what.into(), hint: hint.to_owned() }
+}
