@@ -16,7 +16,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{Row as _, Sqlite, Transaction};
+use sqlx::{Executor as _, Row as _, Sqlite, Transaction};
 use uuid::Uuid;
 
 use crate::decode::Rejected;
@@ -117,7 +117,7 @@ impl DeadLetters {
         let opened = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
         let open = |source| DeadLetterError::Open { path: path.to_owned(), source };
         let pool = opened.map_err(open)?;
-        sqlx::raw_sql(LAYOUT).execute(&pool).await.map_err(open)?;
+        pool.execute(LAYOUT).await.map_err(open)?;
         Ok(Self { pool, path: path.to_owned(), table_bytes: TABLE_BYTES })
     }
 

@@ -15,7 +15,7 @@ use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Executor as _, Sqlite, Transaction};
 use uuid::Uuid;
 
 use super::Topic;
@@ -192,7 +192,7 @@ impl Store {
                 break;
             }
         }
-        let freed = sqlx::raw_sql("PRAGMA incremental_vacuum").execute(&self.writer).await;
+        let freed = sqlx::query("PRAGMA incremental_vacuum").execute(&self.writer).await;
         freed.map(drop).map_err(failed)
     }
 }
@@ -224,7 +224,7 @@ pub(super) async fn watermarks(
 async fn prepare(writer: &SqlitePool) -> Result<Uuid, StreamError> {
     let failed = |source| failed("opening the journal", source);
     let mut write = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    sqlx::raw_sql(LAYOUT).execute(&mut *write).await.map_err(failed)?;
+    write.execute(LAYOUT).await.map_err(failed)?;
     let found = sqlx::query("SELECT id, layout FROM journal")
         .fetch_optional(&mut *write)
         .await
