@@ -109,8 +109,6 @@ pub(crate) enum RequestError {
     SpoolFull,
     #[error("a large answer could not be kept in the scratch folder")]
     Spool(#[source] std::io::Error),
-    #[error("the columns of a table changed twice while it was asked")]
-    SchemaUnsettled,
     #[error("a task ended early")]
     Task(#[from] tokio::task::JoinError),
     #[error("a header could not be written")]

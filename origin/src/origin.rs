@@ -109,7 +109,8 @@ impl Origin {
     /// Announces that answers under tags are stale, for a cause that is no row's.
     pub(crate) fn announce(&self, tags: Vec<Tag>, drop: bool) {
         let at = crate::answer::rfc3339(self.now_micros());
-        self.freshness.announce(Change { table: None, version: String::new(), tags, at, drop });
+        let change = Change { table: None, version: String::new(), tags, at, drop };
+        self.freshness.announce(change);
     }
 
     /// Reads published queries again where a file changed, and says so in the feed.

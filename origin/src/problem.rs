@@ -140,7 +140,6 @@ fn tell(error: &RequestError) -> Told {
         E::Commit(commit) => freshness::tell_commit(commit, error),
         E::Denied(denied) => tell_denied(denied, error),
         E::Busy { .. } | E::SpoolFull => told(Kind::Overloaded).retry(RETRY_SECONDS),
-        E::SchemaUnsettled => told(Kind::TableUnavailable).retry(RETRY_SECONDS),
         E::Spool(_) | E::Task(_) | E::Header(_) => {
             let mut told = told(Kind::Internal);
             told.problem.detail = "this request failed here; the log has its request id".to_owned();
@@ -195,9 +194,12 @@ fn tell_pin(pin: &PinError, error: &RequestError) -> Told {
     let told = |kind| Told::new(kind, error);
     match pin {
         PinError::UnknownTable(table) => told(Kind::NotFound).with("table", table.as_str()),
-        PinError::Incomparable { .. } => told(Kind::IncomparableVersion),
-        PinError::NotReached { retry_after } => {
-            told(Kind::VersionNotReached).retry(retry_after.as_secs().max(RETRY_SECONDS))
+        PinError::Incomparable { table } => {
+            told(Kind::IncomparableVersion).with("table", table.as_str())
+        }
+        PinError::NotReached { table, retry_after } => {
+            let told = told(Kind::VersionNotReached).with("table", table.as_str());
+            told.retry(retry_after.as_secs().max(RETRY_SECONDS))
         }
         PinError::Gone => told(Kind::VersionGone),
         PinError::Future => told(Kind::NotFound),

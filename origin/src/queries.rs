@@ -31,7 +31,8 @@ mod catalog;
 mod check;
 mod file;
 
-pub(crate) use catalog::{Catalog, Entry};
+pub(crate) use catalog::Catalog;
+pub(crate) use check::edge_allows;
 pub use check::{Finding, check_folder, check_query};
 pub use file::{CachePolicy, PublishedQuery, QueryFileError};
 

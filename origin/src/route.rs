@@ -45,7 +45,7 @@ pub(crate) enum Route {
 }
 
 /// Why there is no route.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoRoute {
     /// No such path.
     #[error(

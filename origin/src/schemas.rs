@@ -43,8 +43,10 @@ impl Schemas {
     ) -> StatementTables {
         let mut kept = self.kept.lock();
         if !kept.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, descriptions)) {
+            if !kept.of.as_ref().is_some_and(|of| same_columns(of, descriptions)) {
+                kept.views.clear();
+            }
             kept.of = Some(descriptions.clone());
-            kept.views.clear();
         }
         if let Some((_, tables)) = kept.views.iter().find(|(known, _)| known == view) {
             return tables.clone();
@@ -62,6 +64,15 @@ impl Schemas {
         kept.views.push((view.clone(), tables.clone()));
         tables
     }
+}
+
+/// A commit makes descriptions anew that say the same.
+fn same_columns(a: &Descriptions, b: &Descriptions) -> bool {
+    let same =
+        |((a, one), (b, other)): ((&TableName, &TableDescription), (_, &TableDescription))| {
+            a == b && one.schema == other.schema
+        };
+    a.len() == b.len() && a.iter().zip(b.iter()).all(same)
 }
 
 /// The same tables with the columns that pinned relations have.

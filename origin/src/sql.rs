@@ -89,8 +89,7 @@ pub(crate) fn published(origin: &Origin, name: &str) -> Result<Arc<PublishedQuer
         let name = name.chars().take(80).collect();
         return Err(RequestError::UnknownQuery { name, nearest });
     };
-    let broken = |error: &Arc<_>| RequestError::BrokenQuery(name.to_owned(), error.clone());
-    entry.query.clone().map_err(|error| broken(&error))
+    entry.query.clone().map_err(|error| RequestError::BrokenQuery(name.to_owned(), error))
 }
 
 /// A published query with the URL's parameters.

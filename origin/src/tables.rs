@@ -95,7 +95,7 @@ fn describe(origin: &Origin, table: &TableName, known: Option<&TableDescription>
         });
         set("columns", columns.collect());
         set("schema_id", known.schema_id.into());
-        set("partition_by", json!(known.partition_by));
+        set("partition_by", known.partition_by.iter().map(ToString::to_string).collect());
         set("tag_partition", json!(known.tag_partition.as_ref().map(ToString::to_string)));
         set("topic", json!(known.topic));
         set("key", json!(known.key));

@@ -49,11 +49,6 @@ impl Policy {
         self.restricted.contains_key(table)
     }
 
-    /// Whether any is.
-    pub(crate) fn restricts_any(&self) -> bool {
-        !self.restricted.is_empty()
-    }
-
     /// What an identity may read.
     pub(crate) fn view(&self, identity: &Identity) -> View {
         let opened = self

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use springtide_protocol::parameter::ParameterType;
 
+use super::Catalog;
+use super::catalog::Entry;
 use super::file::{PublishedQuery, QueryFileError};
-use super::{Catalog, Entry};
 use crate::lifetimes::Lifetimes;
 
 const WHOLE: &str = r#"
