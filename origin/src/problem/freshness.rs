@@ -34,7 +34,7 @@ fn tell_body(body: &InvalidBody, error: &RequestError) -> Told {
         }
         InvalidBody::Empty => told(Kind::InvalidRequest),
         InvalidBody::TooManyRows { .. } => told(Kind::TooLarge),
-        InvalidBody::Unsupported(_) => told(Kind::InvalidRequest),
+        _ => told(Kind::InvalidRequest),
     }
 }
 
