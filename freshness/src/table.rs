@@ -27,7 +27,7 @@ mod relate;
 mod rounds;
 mod sealing;
 pub(crate) mod shared;
-pub mod touched;
+pub(crate) mod touched;
 
 #[cfg(test)]
 mod tests;

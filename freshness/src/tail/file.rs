@@ -84,7 +84,7 @@ fn write_to(path: &Path, schema: &SchemaRef, batches: &[TailBatch]) -> Result<()
     let file = File::create(path).map_err(|e| io(path, e))?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
-        .set_max_row_group_size(ROW_GROUP_ROWS)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .build();
     let schema = with_hidden(schema);
