@@ -130,13 +130,18 @@ struct Run {
 }
 
 impl Run {
-    fn perform(mut self, session: &Session<Connection>) -> Result<u64, EngineError> {
+    fn perform(mut self, session: &mut Session<Connection>) -> Result<u64, EngineError> {
+        if let Err(error) = session.state.execute_batch("BEGIN TRANSACTION") {
+            session.retired = true;
+            return Err(EngineError::internal("begin the statement")(Box::new(error)));
+        }
         self.job.arm(Arc::clone(&session.interrupt));
-        let result = self.run(session);
-        // Whatever failed, the views go with the transaction.
-        let rolled_back = session.state.execute_batch("ROLLBACK");
-        if let Err(error) = rolled_back {
-            tracing::debug!(%error, "no transaction to roll back");
+        let result = self.run(&session.state);
+        // The views go with the transaction, which no interrupt may keep.
+        self.job.disarm();
+        if let Err(error) = session.state.execute_batch("ROLLBACK") {
+            tracing::error!(%error, "a session cannot be cleaned");
+            session.retired = true;
         }
         result.map_err(|error| match self.job.interruption().error() {
             Some(ended) => ended,
@@ -144,11 +149,10 @@ impl Run {
         })
     }
 
-    fn run(&mut self, session: &Session<Connection>) -> Result<u64, EngineError> {
-        let connection = &session.state;
+    fn run(&mut self, connection: &Connection) -> Result<u64, EngineError> {
         let views = views(self.plan.scans(), &self.footers, &self.tails)?;
         connection
-            .execute_batch(&format!("BEGIN TRANSACTION;\n{}", views.sql))
+            .execute_batch(&views.sql)
             .map_err(|e| EngineError::internal("make the statement's views")(Box::new(e)))?;
         let statement = self.plan.statement();
         let mut prepared = connection.prepare(&statement.text).map_err(statement_error)?;

@@ -91,6 +91,21 @@ fn parquet_type(own: &DataType) -> DataType {
     }
 }
 
+/// Whether Parquet has the type and all that it is made of.
+fn is_storable(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Interval(_) | DataType::Union(..) | DataType::Null => false,
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            is_storable(item.data_type())
+        }
+        DataType::Map(entries, _) => is_storable(entries.data_type()),
+        DataType::Struct(fields) => {
+            !fields.is_empty() && fields.iter().all(|field| is_storable(field.data_type()))
+        }
+        _ => true,
+    }
+}
+
 fn failure(error: ArrowError) -> EngineError {
     EngineError::internal("encode the answer")(Box::new(error))
 }
@@ -138,18 +153,22 @@ pub(super) struct Parquet {
 impl Parquet {
     pub(super) fn new(names: &[String], delivered: &Schema) -> Result<Self, EngineError> {
         let batches = Batches::new(names, delivered, parquet_type);
+        let fields = batches.schema.fields();
+        if let Some(field) = fields.iter().find(|field| !is_storable(field.data_type())) {
+            let detail = format!(
+                "Parquet cannot hold the nested type of column `{}`: cast it to VARCHAR",
+                field.name()
+            );
+            return Err(EngineError::InvalidSql { detail, position: None });
+        }
         let properties = WriterProperties::builder()
             .set_created_by(CREATED_BY.to_owned())
             .set_compression(Compression::SNAPPY)
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .build();
         let schema = Arc::clone(&batches.schema);
-        let writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties)).map_err(|e| {
-            EngineError::InvalidSql {
-                detail: format!("Parquet cannot hold a column of this answer ({e}): cast it"),
-                position: None,
-            }
-        })?;
+        let writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties));
+        let writer = writer.map_err(|e| EngineError::internal("begin a file")(Box::new(e)))?;
         Ok(Self { batches, writer })
     }
 

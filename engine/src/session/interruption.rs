@@ -109,6 +109,11 @@ impl Job {
         *self.0.running.lock() = Some(handle);
     }
 
+    /// From now on no interrupt reaches the session.
+    pub(crate) fn disarm(&self) {
+        *self.0.running.lock() = None;
+    }
+
     /// What it may be ended by.
     pub(crate) fn interruption(&self) -> &Interruption {
         &self.0
@@ -117,7 +122,7 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        *self.0.running.lock() = None;
+        self.disarm();
         self.0.finished.cancel();
     }
 }

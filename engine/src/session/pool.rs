@@ -20,6 +20,8 @@ const STACK_BYTES: usize = 16 * 1024 * 1024;
 pub(crate) struct Session<S> {
     pub(crate) state: S,
     pub(crate) interrupt: Arc<InterruptHandle>,
+    /// Set by a job that could not leave it as it was: another takes its place.
+    pub(crate) retired: bool,
 }
 
 type Job<S> = Box<dyn FnOnce(&mut Session<S>) + Send>;
@@ -133,7 +135,7 @@ impl<S> Shared<S> {
 
     fn session(&self, connection: Connection) -> Session<S> {
         let interrupt = connection.interrupt_handle();
-        Session { state: (self.make)(connection), interrupt }
+        Session { state: (self.make)(connection), interrupt, retired: false }
     }
 
     fn work(&self, first: Connection) {
@@ -141,7 +143,8 @@ impl<S> Shared<S> {
         while let Some(job) = self.next() {
             let Some(mut ready) = session.take().or_else(|| self.replacement()) else { continue };
             match catch_unwind(AssertUnwindSafe(|| job(&mut ready))) {
-                Ok(()) => session = Some(ready),
+                Ok(()) if !ready.retired => session = Some(ready),
+                Ok(()) => tracing::warn!("a session is retired and replaced"),
                 Err(_panic) => {
                     tracing::error!("a session panicked and is replaced");
                     metrics::counter!("springtide_engine_session_panics_total").increment(1);

@@ -1,0 +1,10 @@
+//! The engine from outside: union, encodings, limits, cancellation.
+
+#![allow(clippy::unwrap_used)]
+
+mod golden;
+mod limits;
+mod model;
+mod schemas;
+mod support;
+mod union;
