@@ -33,6 +33,8 @@ mod rows;
 mod table;
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use crate::commit::{CommitError, CommitRequest};
@@ -111,6 +113,14 @@ impl LakeSnapshot {
     pub fn rows(&self) -> u64 {
         self.files.iter().map(|file| file.rows).sum()
     }
+}
+
+/// The columns that a table's settings declare, as Arrow has them.
+///
+/// # Errors
+/// Where they make no schema.
+pub fn declared_schema(table: &TableSettings) -> Result<SchemaRef, LakeError> {
+    columns::arrow(&columns::schema(&table.columns)?)
 }
 
 impl Lake {

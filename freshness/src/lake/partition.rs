@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 use arrow::row::{RowConverter, SortField};
 use iceberg::arrow::arrow_primitive_to_literal;
 use iceberg::spec::{
-    Literal, PartitionSpecRef, Schema, SchemaRef, Struct, StructType, Transform,
+    Literal, PartitionSpecRef, Schema, Struct, StructType, Transform,
 };
 use iceberg::transform::create_transform_function;
 
@@ -23,7 +23,6 @@ use super::LakeError;
 #[derive(Clone, Debug)]
 pub(super) struct Partitioner {
     spec: PartitionSpecRef,
-    schema: SchemaRef,
     types: StructType,
     /// The place of each partition field's source among the columns; `None` for a void field.
     sources: Vec<Option<usize>>,
@@ -38,20 +37,20 @@ pub(super) struct Part {
 }
 
 impl Partitioner {
-    pub(super) fn new(spec: PartitionSpecRef, schema: SchemaRef) -> Result<Self, LakeError> {
+    pub(super) fn new(spec: PartitionSpecRef, schema: &Schema) -> Result<Self, LakeError> {
         let types = spec
-            .partition_type(&schema)
+            .partition_type(schema)
             .map_err(LakeError::catalog("the table's partition spec does not fit its schema"))?;
         let sources = spec.fields().iter().map(|field| {
             if field.transform == Transform::Void {
                 return Ok(None);
             }
-            position(&schema, field.source_id).map(Some).ok_or_else(|| LakeError::Rows {
+            position(schema, field.source_id).map(Some).ok_or_else(|| LakeError::Rows {
                 what: format!("partition field `{}` is not of a top-level column", field.name),
             })
         });
         let sources = sources.collect::<Result<_, _>>()?;
-        Ok(Self { spec, schema, types, sources })
+        Ok(Self { spec, types, sources })
     }
 
     pub(super) fn spec_id(&self) -> i32 {

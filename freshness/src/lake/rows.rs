@@ -58,7 +58,7 @@ impl FileWriter {
         let start = if from_stream { STREAM_FILE } else { LOAD_FILE };
         Ok(Self {
             ids: field_ids(&arrow),
-            partitioner: Partitioner::new(spec, schema.clone())?,
+            partitioner: Partitioner::new(spec, &schema)?,
             schema,
             arrow,
             data_location: data_location(metadata),
