@@ -1,0 +1,14 @@
+//! The origin from outside: a whole house (journal, SQLite catalog, engine) in
+//! a temporary folder, asked over HTTP.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod access;
+mod answers;
+mod bad_input;
+mod caching;
+mod house;
+mod published;
+mod streams;
+mod versions;
+mod writes;
