@@ -6,6 +6,7 @@
 //! stream, a lake or SQL.
 
 mod asked;
+pub mod bare;
 mod body;
 mod collapse;
 mod entry;

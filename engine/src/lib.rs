@@ -16,6 +16,7 @@ pub mod engine;
 pub mod error;
 pub mod execute;
 pub mod fingerprint;
+pub mod peer;
 pub mod plan;
 pub mod prune;
 pub mod reads;
@@ -26,6 +27,7 @@ mod sql_type;
 pub mod statement;
 pub mod tags;
 mod union;
+mod zero;
 
 pub use encode::Encoding;
 pub use engine::Engine;

@@ -1,0 +1,41 @@
+//! `springtide edge`: the cache alone, in front of an origin.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::ConfigArgs;
+use crate::wiring::{self, Servers};
+
+/// Serves a cache in front of an origin.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  springtide edge --upstream http://127.0.0.1:8081 --edge-listen 127.0.0.1:8080")]
+pub(crate) struct EdgeCommand {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The origin's URL.
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+    /// The address, by default 127.0.0.1:8080; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT")]
+    edge_listen: Option<SocketAddr>,
+}
+
+impl EdgeCommand {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let mut config = self.config.load(None)?.config;
+        if let Some(address) = self.edge_listen {
+            config.server.edge_listen = address;
+        }
+        let upstream = self.upstream.or_else(|| config.edge.upstream.clone()).context(
+            "which origin? Give --upstream URL, for example --upstream http://127.0.0.1:8081",
+        )?;
+        let listener = wiring::listen(config.server.edge_listen, "--edge-listen").await?;
+        let mut servers = Servers::new();
+        servers.serve_edge(wiring::edge(&config, &upstream)?, listener);
+        servers.run(config.server.shutdown_timeout).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,310 @@
+//! Puts the rooms together from the configuration, and takes them down again.
+//! The only place that knows all of them; it decides nothing of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use springtide_edge::{Edge, EdgeSettings};
+use springtide_engine::{
+    Answer, Encoding, Engine, EngineSettings, Limits, Plan, StatementRequest, TableSchema,
+};
+use springtide_freshness::{Freshness, PinAt, PinRequest, TableDescription};
+use springtide_origin::{Origin, OriginSettings};
+use springtide_protocol::clock::Clock;
+use springtide_protocol::{MinVersion, TableName};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::state_folder::StateFolder;
+
+/// For how long a command waits until the tables answer.
+const READY_TIME: Duration = Duration::from_secs(60);
+const READY_POLL: Duration = Duration::from_millis(20);
+
+/// Engine and tables over one state folder.
+pub(crate) struct House {
+    /// The folder, locked.
+    pub(crate) folder: StateFolder,
+    /// Runs statements.
+    pub(crate) engine: Engine,
+    /// What the tables are now.
+    pub(crate) freshness: Freshness,
+    /// The configuration it was built from.
+    pub(crate) config: Config,
+}
+
+/// Listeners with what they serve, until the program is told to stop.
+pub(crate) struct Servers {
+    running: JoinSet<anyhow::Result<()>>,
+    stop: CancellationToken,
+    edge: Option<SocketAddr>,
+    origin: Option<SocketAddr>,
+}
+
+/// Both ports, taken before anything is opened.
+pub(crate) struct Listeners {
+    edge: TcpListener,
+    origin: TcpListener,
+}
+
+/// The clock of all rooms.
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+impl House {
+    /// Locks the folder, opens the engine and starts the tables. A catalog or
+    /// broker that is down is tried again in the background.
+    pub(crate) async fn open(config: Config) -> anyhow::Result<Self> {
+        Self::open_in(lock(&config)?, config).await
+    }
+
+    /// The same in a folder that is locked already.
+    pub(crate) async fn open_in(folder: StateFolder, config: Config) -> anyhow::Result<Self> {
+        let engine = open_engine(&config)?;
+        let freshness = Freshness::start(config.freshness(), clock())
+            .await
+            .context("cannot start the tables")?;
+        Ok(Self { folder, engine, freshness, config })
+    }
+
+    /// The query service over this house.
+    pub(crate) fn origin(&self, beyond_loopback: bool) -> anyhow::Result<Arc<Origin>> {
+        let config = &self.config;
+        let scratch = config.dir.join("spool");
+        let key = self.folder.version_key()?;
+        let mut settings = OriginSettings::new(config.queries.clone(), scratch, key);
+        settings.adhoc_sql = config.sql.adhoc;
+        settings.clock_quantum = config.sql.clock_quantum;
+        settings.min_version_wait = config.sql.min_version_wait;
+        settings.limits = limits(config);
+        settings.admin_token = config.server.admin_token.clone();
+        settings.beyond_loopback = beyond_loopback;
+        settings.access = config.access.clone();
+        let origin =
+            Origin::new(settings, self.engine.clone(), self.freshness.clone(), clock())
+                .context("cannot open the origin")?;
+        Ok(Arc::new(origin))
+    }
+
+    /// Waits until every table answers with its newest rows.
+    pub(crate) async fn wait_ready(&self) -> anyhow::Result<()> {
+        let begun = tokio::time::Instant::now();
+        loop {
+            let parts = self.freshness.readiness();
+            let Some(waiting) = parts.iter().find(|part| !part.ready) else { return Ok(()) };
+            if begun.elapsed() > READY_TIME {
+                let reason = waiting.reason.as_deref().unwrap_or("it does not say why");
+                anyhow::bail!("{} is not ready after {READY_TIME:?}: {reason}", waiting.part);
+            }
+            tokio::time::sleep(READY_POLL).await;
+        }
+    }
+
+    /// Waits until a table holds what a receipt names.
+    pub(crate) async fn reach(
+        &self,
+        table: &TableName,
+        minimum: MinVersion,
+    ) -> anyhow::Result<()> {
+        let at = PinAt::AtLeast { minimum, wait: READY_TIME };
+        self.freshness.pin(PinRequest { tables: vec![table.clone()], at }).await?;
+        Ok(())
+    }
+
+    /// Runs one statement over the newest rows.
+    pub(crate) async fn query(&self, sql: &str, encoding: Encoding) -> anyhow::Result<Answer> {
+        let tables = self.freshness.tables();
+        let schema = |description: &TableDescription| TableSchema {
+            schema: description.schema.clone(),
+            row_filter: None,
+        };
+        let tables = tables.iter().map(|(name, table)| (name.clone(), schema(table))).collect();
+        let quantum = i64::try_from(self.config.sql.clock_quantum.as_micros())?.max(1);
+        let now = clock().now_micros();
+        let request = StatementRequest {
+            sql: sql.to_owned(),
+            parameters: Vec::new(),
+            tables: Arc::new(tables),
+            clock_micros: now - now.rem_euclid(quantum),
+        };
+        let statement = self.engine.prepare(request).await?;
+        let tables = statement.tables.iter().cloned().collect();
+        let pinned = self.freshness.pin(PinRequest { tables, at: PinAt::Latest }).await?;
+        let plan = Plan::new(statement, pinned.relations)?;
+        Ok(self.engine.execute(Arc::new(plan), encoding, limits(&self.config)).await?)
+    }
+
+    /// Lets the tables end what they write; bounded by `server.shutdown_timeout`.
+    pub(crate) async fn close(self) {
+        let bound = self.config.server.shutdown_timeout;
+        if tokio::time::timeout(bound, self.freshness.shutdown()).await.is_err() {
+            tracing::warn!(?bound, "the tables did not stop in time; the next start recovers");
+        }
+    }
+}
+
+impl Listeners {
+    /// Binds the edge's and the origin's address.
+    pub(crate) async fn bind(config: &Config) -> anyhow::Result<Self> {
+        let edge = listen(config.server.edge_listen, "--edge-listen").await?;
+        let origin = listen(config.server.origin_listen, "--origin-listen").await?;
+        Ok(Self { edge, origin })
+    }
+}
+
+impl Servers {
+    /// Serves a house by its origin and an edge in front.
+    pub(crate) fn serve_all(house: &House, listeners: Listeners) -> anyhow::Result<Self> {
+        let addresses = [listeners.edge.local_addr()?, listeners.origin.local_addr()?];
+        let beyond_loopback = addresses.iter().any(|address| !address.ip().is_loopback());
+        let upstream = format!("http://{}", reachable(addresses[1]));
+        let edge = edge(&house.config, &upstream)?;
+        let mut servers = Self::new();
+        servers.serve_origin(house.origin(beyond_loopback)?, listeners.origin);
+        servers.serve_edge(edge, listeners.edge);
+        Ok(servers)
+    }
+
+    /// Nothing is served yet.
+    pub(crate) fn new() -> Self {
+        let stop = CancellationToken::new();
+        Self { running: JoinSet::new(), stop, edge: None, origin: None }
+    }
+
+    /// Serves the origin.
+    pub(crate) fn serve_origin(&mut self, origin: Arc<Origin>, listener: TcpListener) {
+        self.origin = listener.local_addr().ok();
+        let stop = self.stop.clone();
+        self.running.spawn(async move { Ok(origin.serve(listener, stop).await?) });
+    }
+
+    /// Serves an edge.
+    pub(crate) fn serve_edge(&mut self, edge: Arc<Edge>, listener: TcpListener) {
+        self.edge = listener.local_addr().ok();
+        let stop = self.stop.clone();
+        self.running.spawn(async move { Ok(edge.serve(listener, stop).await?) });
+    }
+
+    /// Where the servers can be reached, as the ready line says it.
+    pub(crate) fn addresses(&self) -> String {
+        let part = |name: &str, address: Option<SocketAddr>| {
+            address.map(|address| format!(" {name}=http://{address}")).unwrap_or_default()
+        };
+        format!("{}{}", part("edge", self.edge), part("origin", self.origin))
+    }
+
+    /// The edge's URL.
+    pub(crate) fn edge_url(&self) -> Option<String> {
+        self.edge.map(|address| format!("http://{}", reachable(address)))
+    }
+
+    /// Prints the ready line, then waits for a signal or a server's end, and
+    /// stops all of them within `bound`.
+    pub(crate) async fn run(mut self, bound: Duration) -> anyhow::Result<()> {
+        self.print_ready();
+        let ended = tokio::select! {
+            signal = crate::signals::stop_requested() => {
+                signal.context("cannot listen to signals")?;
+                tracing::info!("stopping");
+                None
+            }
+            ended = self.running.join_next() => ended,
+        };
+        self.stop.cancel();
+        let drained = tokio::time::timeout(bound, async {
+            let mut outcome = ended.map_or(Ok(()), flatten);
+            while let Some(ended) = self.running.join_next().await {
+                outcome = outcome.and(flatten(ended));
+            }
+            outcome
+        });
+        drained.await.unwrap_or_else(|_| {
+            tracing::warn!(?bound, "requests still ran at the end of the time to stop");
+            Ok(())
+        })
+    }
+
+    fn print_ready(&self) {
+        println!("springtide ready{}", self.addresses());
+    }
+}
+
+/// Makes and locks the state folder.
+pub(crate) fn lock(config: &Config) -> anyhow::Result<StateFolder> {
+    Ok(StateFolder::open(&config.dir)?)
+}
+
+/// Opens DuckDB over the folders that relations name.
+pub(crate) fn open_engine(config: &Config) -> anyhow::Result<Engine> {
+    let mut readable_folders = vec![config.tables_folder()];
+    readable_folders.extend(config.other_warehouse());
+    for folder in &readable_folders {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let settings = EngineSettings {
+        sessions: config.engine.sessions.get(),
+        threads: config.engine.threads.map_or_else(cores, std::num::NonZero::get),
+        memory_bytes: config.engine.memory_bytes,
+        readable_folders,
+        scratch_folder: config.dir.join("scratch"),
+        waiting_statements: config.engine.waiting_statements,
+    };
+    Engine::open(settings).context("cannot open DuckDB")
+}
+
+/// The bounds of one answer.
+pub(crate) const fn limits(config: &Config) -> Limits {
+    let limits = &config.limits;
+    Limits { rows: limits.rows, bytes: limits.bytes, time: limits.time }
+}
+
+/// An edge before an origin's URL.
+pub(crate) fn edge(config: &Config, upstream: &str) -> anyhow::Result<Arc<Edge>> {
+    let upstream = upstream.parse().with_context(|| {
+        format!("`{upstream}` is not an origin's URL; write for example http://127.0.0.1:8081")
+    })?;
+    let mut settings = EdgeSettings::new(upstream);
+    settings.memory_bytes = config.edge.memory_bytes;
+    let edge = Edge::new(settings, clock()).context("cannot open the edge")?;
+    Ok(Arc::new(edge))
+}
+
+/// Binds a listener; the message names the flag that moves it.
+pub(crate) async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let advice = match error.kind() {
+            std::io::ErrorKind::AddrInUse => format!(
+                "{address} is in use by another program; stop it, or give another address with \
+                 {flag} (port 0 takes a free one)"
+            ),
+            std::io::ErrorKind::PermissionDenied => format!(
+                "this user may not listen on {address}; give a port above 1023 with {flag}"
+            ),
+            _ => format!("cannot listen on {address}; give another address with {flag}"),
+        };
+        anyhow::Error::new(error).context(advice)
+    })
+}
+
+fn flatten(ended: Result<anyhow::Result<()>, tokio::task::JoinError>) -> anyhow::Result<()> {
+    ended.context("a server ended by a defect")?
+}
+
+/// Where this machine reaches a listener that may be bound to every address.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
