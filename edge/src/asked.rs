@@ -9,7 +9,7 @@ use crate::policy::cache_control::RequestDirectives;
 
 /// What the fields say.
 #[derive(Debug, Default)]
-pub struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     /// `Cache-Control` and `Pragma`.
     pub directives: RequestDirectives,
     /// Whether it has `Authorization`.
@@ -27,7 +27,7 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Reads them.
     #[must_use]
-    pub fn read(headers: &'a HeaderMap) -> Self {
+    pub(crate) fn read(headers: &'a HeaderMap) -> Self {
         let mut fields = Self::default();
         let mut directs = false;
         for (name, value) in headers {
@@ -56,7 +56,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// Where it is not one; the origin then says what is wrong.
-    pub fn minimum(&self) -> Result<Option<MinVersion>, InvalidVersion> {
+    pub(crate) fn minimum(&self) -> Result<Option<MinVersion>, InvalidVersion> {
         let Some(value) = self.minimum else { return Ok(None) };
         let text = value.to_str().unwrap_or("?");
         text.parse().map(Some)

@@ -12,7 +12,7 @@ use crate::error::BodyError;
 
 /// A body. Stored ones cost no allocation.
 #[derive(Debug)]
-pub enum EdgeBody {
+pub(crate) enum EdgeBody {
     /// All of it; `None` once sent.
     Full(Option<Bytes>),
     /// As it comes.
@@ -29,13 +29,13 @@ pub enum EdgeBody {
 impl EdgeBody {
     /// Nothing.
     #[must_use]
-    pub const fn empty() -> Self {
+    pub(crate) const fn empty() -> Self {
         Self::Full(None)
     }
 
     /// These bytes.
     #[must_use]
-    pub fn full(bytes: Bytes) -> Self {
+    pub(crate) fn full(bytes: Bytes) -> Self {
         Self::Full((!bytes.is_empty()).then_some(bytes))
     }
 }
@@ -71,9 +71,7 @@ impl Body for EdgeBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Full(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
-            }
+            Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
             Self::Stream(incoming) => incoming.size_hint(),
             Self::Resumed { .. } => SizeHint::default(),
         }

@@ -21,7 +21,7 @@ const SHARDS: usize = 32;
 
 /// How a fill ended, for all who waited.
 #[derive(Clone, Debug)]
-pub enum FillEnd {
+pub(crate) enum FillEnd {
     /// An answer that they may share.
     Answer {
         /// The answer.
@@ -39,7 +39,7 @@ pub enum FillEnd {
 
 /// Fills under way.
 #[derive(Debug)]
-pub struct Collapse {
+pub(crate) struct Collapse {
     fills: Box<[Shard]>,
     waiters_most: usize,
     hasher: RandomState,
@@ -58,7 +58,7 @@ struct Fill {
 
 /// What a request does.
 #[derive(Debug)]
-pub enum Role {
+pub(crate) enum Role {
     /// It fills, and tells the end.
     Lead(Lead),
     /// It waits.
@@ -69,7 +69,7 @@ pub enum Role {
 
 /// The duty to end a fill. Dropped without an end, it releases all who wait.
 #[derive(Debug)]
-pub struct Lead {
+pub(crate) struct Lead {
     collapse: Arc<Collapse>,
     key: Key,
     fill: Arc<Fill>,
@@ -78,21 +78,21 @@ pub struct Lead {
 
 /// A place among those who wait.
 #[derive(Debug)]
-pub struct Waiter {
+pub(crate) struct Waiter {
     fill: Arc<Fill>,
 }
 
 impl Collapse {
     /// No fill under way.
     #[must_use]
-    pub fn new(waiters_most: usize) -> Arc<Self> {
+    pub(crate) fn new(waiters_most: usize) -> Arc<Self> {
         let fills = (0..SHARDS).map(|_| Mutex::default()).collect();
         Arc::new(Self { fills, waiters_most, hasher: RandomState::new() })
     }
 
     /// Joins the fill of `key`, or begins one at the feed's `sequence`.
     /// `may_join` is told when the fill under way began.
-    pub fn join(
+    pub(crate) fn join(
         self: &Arc<Self>,
         key: &Key,
         sequence: u64,
@@ -114,14 +114,8 @@ impl Collapse {
 
     /// Fills under way.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.fills.iter().map(|shard| shard.lock().len()).sum()
-    }
-
-    /// Whether no fill is under way.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     fn shard(&self, key: &Key) -> &Shard {
@@ -133,12 +127,12 @@ impl Collapse {
 impl Lead {
     /// The feed's sequence when the fill began.
     #[must_use]
-    pub fn begun(&self) -> u64 {
+    pub(crate) fn begun(&self) -> u64 {
         self.fill.begun
     }
 
     /// Ends the fill for all who wait; no request joins it any more.
-    pub fn end(self, end: FillEnd) {
+    pub(crate) fn end(self, end: FillEnd) {
         self.end.send_replace(Some(end));
     }
 }
@@ -155,7 +149,7 @@ impl Drop for Lead {
 
 impl Waiter {
     /// Waits for the end.
-    pub async fn end(self) -> FillEnd {
+    pub(crate) async fn end(self) -> FillEnd {
         let mut end = self.fill.end.clone();
         match end.wait_for(Option::is_some).await {
             Ok(end) => end.clone().unwrap_or(FillEnd::Released),

@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
 use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderValue};
 use springtide_protocol::headers;
 use springtide_protocol::version::{AtLeast, MinVersion, PartialTableVersion};
 use springtide_protocol::{Tag, Version};
 
 use crate::feed::{Beat, Feed, micros_of};
+use crate::policy::Now;
 use crate::policy::decision::{Mark, Stored};
 use crate::policy::freshness::{Lifetimes, SPRINGTIDE_CACHE_CONTROL};
-use crate::policy::Now;
 use crate::tags::TagState;
 use crate::upstream::remove_hop_by_hop;
 
@@ -26,7 +26,7 @@ const FIELD_BYTES: u64 = 104;
 
 /// A stored answer.
 #[derive(Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The status.
     pub status: StatusCode,
     /// The fields, ready to go out; those that differ from hit to hit have a place kept.
@@ -62,7 +62,7 @@ struct Raised {
 
 /// An answer from upstream, about to be stored.
 #[derive(Debug)]
-pub struct Arrival {
+pub(crate) struct Arrival {
     /// The status.
     pub status: StatusCode,
     /// All fields, as they came or as a 304 brought them up to date.
@@ -79,7 +79,7 @@ pub struct Arrival {
 
 /// An entry as it stands now.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// For the decision.
     pub stored: Stored,
     /// Whether the last heartbeat validated it.
@@ -89,7 +89,7 @@ pub struct Standing {
 impl Entry {
     /// Makes the entry of an arrival; whether it is current is told by the feed.
     #[must_use]
-    pub fn new(arrival: Arrival, feed: &Feed) -> Self {
+    pub(crate) fn new(arrival: Arrival, feed: &Feed) -> Self {
         let Arrival { status, fields, body, lifetimes, begun, validated } = arrival;
         let text = |name: &str| fields.get(name).and_then(|v| v.to_str().ok());
         let version: Option<Version> = text(headers::VERSION).and_then(parse_version);
@@ -128,13 +128,13 @@ impl Entry {
 
     /// Whether a drop named it after it was asked for.
     #[must_use]
-    pub fn is_dropped(&self) -> bool {
+    pub(crate) fn is_dropped(&self) -> bool {
         self.tags.iter().any(|tag| tag.dropped() > self.begun)
     }
 
     /// How it stands. `beat` was taken before.
     #[must_use]
-    pub fn standing(&self, feed: &Feed, beat: &Beat, now: Now) -> Standing {
+    pub(crate) fn standing(&self, feed: &Feed, beat: &Beat, now: Now) -> Standing {
         let mark = self.mark(feed);
         let held = self.lifetimes.hold.is_some() && mark == Mark::None;
         // A heartbeat counts as validation of what it did not name (rule 13).
@@ -181,13 +181,13 @@ impl Entry {
 
     /// Whether a change of its tags, or a reset, came after `begun`.
     #[must_use]
-    pub fn changed_after(&self, begun: u64, feed: &Feed) -> bool {
+    pub(crate) fn changed_after(&self, begun: u64, feed: &Feed) -> bool {
         feed.reset() > begun || self.tags.iter().any(|tag| tag.changed() > begun)
     }
 
     /// The clocks of its tags, as the minimum for a refill (rule 12).
     #[must_use]
-    pub fn clocks(&self) -> MinVersion {
+    pub(crate) fn clocks(&self) -> MinVersion {
         let mut minimum = MinVersion::default();
         self.tags.iter().for_each(|tag| tag.add_clock(&mut minimum));
         minimum
@@ -195,7 +195,7 @@ impl Entry {
 
     /// Whether it has what `minimum` names, raised by the heartbeat where that validated it.
     #[must_use]
-    pub fn reaches(&self, minimum: &MinVersion, raised: Option<&Beat>) -> bool {
+    pub(crate) fn reaches(&self, minimum: &MinVersion, raised: Option<&Beat>) -> bool {
         let Some(version) = &self.version else { return false };
         minimum.tables.iter().all(|(name, least)| {
             let Some(own) = version.tables.get(name) else { return true };
@@ -214,7 +214,7 @@ impl Entry {
     /// The fields to go out and the as-of, brought up to the heartbeat where
     /// that validated the entry.
     #[must_use]
-    pub fn fields(&self, raised: Option<&Beat>) -> (HeaderMap, Option<i64>) {
+    pub(crate) fn fields(&self, raised: Option<&Beat>) -> (HeaderMap, Option<i64>) {
         let Some(beat) = raised else { return (self.head.clone(), self.as_of) };
         let known = self.raised.load();
         if let Some(known) = known.as_ref().filter(|r| r.beat == beat.number) {
@@ -246,7 +246,7 @@ impl Entry {
 
     /// Bytes that it weighs in the store under a target of this length.
     #[must_use]
-    pub fn weight_bytes(&self, target: usize) -> u64 {
+    pub(crate) fn weight_bytes(&self, target: usize) -> u64 {
         let field = |(name, value): (&http::HeaderName, &HeaderValue)| {
             FIELD_BYTES + (name.as_str().len() + value.len()) as u64
         };

@@ -25,7 +25,7 @@ pub enum EdgeError {
 
 /// Why upstream gave no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum UpstreamError {
+pub(crate) enum UpstreamError {
     /// Not reached, or broken off before the answer's head.
     #[error("the origin cannot be reached")]
     Unreachable(#[source] hyper_util::client::legacy::Error),
@@ -46,7 +46,7 @@ pub enum UpstreamError {
 impl UpstreamError {
     /// The status for the client, the kind of problem, and the outcome.
     #[must_use]
-    pub const fn facts(&self) -> (StatusCode, ProblemKind, Outcome) {
+    pub(crate) const fn facts(&self) -> (StatusCode, ProblemKind, Outcome) {
         match self {
             Self::Unreachable(_) | Self::BrokenOff(_) => {
                 (StatusCode::BAD_GATEWAY, ProblemKind::Unavailable, Outcome::Unreachable)
@@ -63,7 +63,7 @@ impl UpstreamError {
 
 /// Why a body ends before its end.
 #[derive(Debug, thiserror::Error)]
-pub enum BodyError {
+pub(crate) enum BodyError {
     /// The other side's connection failed.
     #[error("the connection failed within a body")]
     Connection(#[from] hyper::Error),

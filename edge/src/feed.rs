@@ -23,7 +23,7 @@ use crate::tags::{TagChange, TagState, Tags};
 
 /// The last heartbeat.
 #[derive(Debug, Default)]
-pub struct Beat {
+pub(crate) struct Beat {
     /// Grows with each; 0: none yet.
     pub number: u64,
     /// When it was heard, monotonic microseconds.
@@ -38,7 +38,7 @@ pub struct Beat {
 
 /// What was heard.
 #[derive(Debug)]
-pub struct Feed {
+pub(crate) struct Feed {
     tags: Tags,
     /// Number of the last event that marked something.
     sequence: AtomicU64,
@@ -83,7 +83,7 @@ pub struct FeedStatus {
 impl Feed {
     /// Nothing heard. `clocks` bounds tags that no answer carries.
     #[must_use]
-    pub fn new(clocks: usize, silence: Duration) -> Self {
+    pub(crate) fn new(clocks: usize, silence: Duration) -> Self {
         Self {
             tags: Tags::new(clocks),
             sequence: AtomicU64::new(1),
@@ -97,56 +97,61 @@ impl Feed {
 
     /// The tags.
     #[must_use]
-    pub const fn tags(&self) -> &Tags {
+    pub(crate) const fn tags(&self) -> &Tags {
         &self.tags
     }
 
     /// The last heartbeat. Take it before looking at marks.
     #[must_use]
-    pub fn beat(&self) -> Guard<Arc<Beat>> {
+    pub(crate) fn beat(&self) -> Guard<Arc<Beat>> {
         self.beat.load()
     }
 
     /// Whether holds count now.
     #[must_use]
-    pub fn is_live(&self, now: Now) -> bool {
+    pub(crate) fn is_live(&self, now: Now) -> bool {
         now.mono < self.live_until.load(Ordering::Acquire)
     }
 
     /// The number of the last event that marked something. Take it before clocks.
     #[must_use]
-    pub fn sequence(&self) -> u64 {
+    pub(crate) fn sequence(&self) -> u64 {
         self.sequence.load(Ordering::Acquire)
     }
 
     /// The number of the last reset.
     #[must_use]
-    pub fn reset(&self) -> u64 {
+    pub(crate) fn reset(&self) -> u64 {
         self.reset.load(Ordering::Acquire)
     }
 
     /// When the first reset after `sequence` was, where that is remembered.
     #[must_use]
-    pub fn first_reset_after(&self, sequence: u64) -> Option<i64> {
+    pub(crate) fn first_reset_after(&self, sequence: u64) -> Option<i64> {
         let [before, last] = self.heard.lock().resets;
         if before.0 > sequence { None } else { (last.0 > sequence).then_some(last.1) }
     }
 
     /// The event to resume after; `None`: begin anew.
     #[must_use]
-    pub fn resume_after(&self) -> Option<ChangeId> {
+    pub(crate) fn resume_after(&self) -> Option<ChangeId> {
         self.heard.lock().last
     }
 
     /// The connection ended: holds no longer count.
-    pub fn broke(&self) {
+    pub(crate) fn broke(&self) {
         self.live_until.store(i64::MIN, Ordering::Release);
     }
 
     /// Whether an answer asked for at `begun` may be stored as fresh: it has
     /// all that was announced under its tags (rule 12).
     #[must_use]
-    pub fn is_current(&self, version: Option<&Version>, tags: &[Arc<TagState>], begun: u64) -> bool {
+    pub(crate) fn is_current(
+        &self,
+        version: Option<&Version>,
+        tags: &[Arc<TagState>],
+        begun: u64,
+    ) -> bool {
         if begun < self.reset() {
             return false;
         }
@@ -165,7 +170,7 @@ impl Feed {
     }
 
     /// Takes one event in.
-    pub fn hear(&self, event: FeedEvent, now: Now) {
+    pub(crate) fn hear(&self, event: FeedEvent, now: Now) {
         let mut heard = self.heard.lock();
         match event {
             FeedEvent::Reset(id) => {
@@ -230,7 +235,7 @@ impl Feed {
 
     /// For the status page.
     #[must_use]
-    pub fn status(&self, now: Now) -> FeedStatus {
+    pub(crate) fn status(&self, now: Now) -> FeedStatus {
         let heard = self.heard.lock();
         let beat = self.beat.load();
         FeedStatus {
@@ -264,13 +269,13 @@ fn follows(last: Option<ChangeId>, id: ChangeId) -> Order {
 
 /// Microseconds since 1970 of an RFC 3339 text.
 #[must_use]
-pub fn micros_of(rfc3339: &str) -> Option<i64> {
+pub(crate) fn micros_of(rfc3339: &str) -> Option<i64> {
     chrono::DateTime::parse_from_rfc3339(rfc3339).ok().map(|at| at.timestamp_micros())
 }
 
 /// An HTTP date (RFC 9110 §5.6.7).
 #[must_use]
-pub fn http_date(wall_micros: i64) -> Option<HeaderValue> {
+pub(crate) fn http_date(wall_micros: i64) -> Option<HeaderValue> {
     let since = Duration::from_micros(u64::try_from(wall_micros).ok()?);
     let text = httpdate::fmt_http_date(std::time::UNIX_EPOCH + since);
     HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok()

@@ -32,7 +32,7 @@ const SHARED_ERROR_BYTES: u64 = 64 * 1024;
 
 /// What a fill asks for.
 #[derive(Clone, Debug)]
-pub struct Ask {
+pub(crate) struct Ask {
     /// The key.
     pub key: Key,
     /// The client's fields, as [`upstream::for_fill`] leaves them.
@@ -51,7 +51,7 @@ pub struct Ask {
 
 /// What became of a fill.
 #[derive(Debug)]
-pub enum Filled {
+pub(crate) enum Filled {
     /// An answer that may be shared.
     Shared(FillEnd),
     /// An answer for the one who asked, as it comes.
@@ -78,7 +78,6 @@ impl Edge {
             Ok(Some(filled)) => filled,
             Ok(None) => Filled::Shared(FillEnd::Released),
             Err(error) => {
-                self.upstream.told(false);
                 tracing::debug!(target = %ask.key.target, %error, "no answer from the origin");
                 Filled::Shared(FillEnd::Failed(Arc::new(error)))
             }
@@ -111,11 +110,8 @@ impl Edge {
             };
             return Ok(self.confirmed(ask, stored, response.headers(), validated));
         }
-        let how = Asked {
-            method: &Method::GET,
-            directives: ask.directives,
-            authorized: ask.authorized,
-        };
+        let how =
+            Asked { method: &Method::GET, directives: ask.directives, authorized: ask.authorized };
         let verdict = storage::storable(how, status, response.headers());
         let lifetimes = match verdict {
             Ok(lifetimes) => lifetimes,
@@ -161,8 +157,7 @@ impl Edge {
         let fields = validate::merge(&stored.head, not_modified);
         let named = freshness::lifetimes(stored.status, &fields);
         let hold = ask_hold(not_modified, stored, named);
-        let lifetimes =
-            Lifetimes { hold, ..named.unwrap_or(stored.lifetimes) };
+        let lifetimes = Lifetimes { hold, ..named.unwrap_or(stored.lifetimes) };
         let arrival = Arrival {
             status: stored.status,
             fields,
@@ -263,11 +258,7 @@ impl Edge {
 
 /// The hold after a 304: what it names, else what was stored; none where the
 /// merged fields no longer let anything be kept.
-fn ask_hold(
-    not_modified: &HeaderMap,
-    stored: &Entry,
-    named: Option<Lifetimes>,
-) -> Option<i64> {
+fn ask_hold(not_modified: &HeaderMap, stored: &Entry, named: Option<Lifetimes>) -> Option<i64> {
     if not_modified.contains_key(SPRINGTIDE_CACHE_CONTROL) {
         return named.and_then(|n| n.hold);
     }
@@ -276,10 +267,7 @@ fn ask_hold(
 
 /// The request of a fill: the key's URL and coding, the stored validators, and
 /// as minimum the client's own joined with the clocks of the stored tags.
-fn request(
-    ask: &Ask,
-    conditional: Option<&Arc<Entry>>,
-) -> Result<Request<EdgeBody>, http::Error> {
+fn request(ask: &Ask, conditional: Option<&Arc<Entry>>) -> Result<Request<EdgeBody>, http::Error> {
     let mut fields = ask.fields.clone();
     match upstream::accept_encoding(ask.key.coding) {
         Some(coding) => fields.insert(header::ACCEPT_ENCODING, coding),
@@ -317,4 +305,3 @@ pub(crate) fn pass_on(mut response: Response<EdgeBody>) -> Response<EdgeBody> {
     *response.version_mut() = http::Version::default();
     response
 }
-

@@ -62,8 +62,9 @@ impl Forward {
             // Hits go on without a pause while the origin is dead; one request
             // for each key tries it again behind them.
             let response = self.stand_in(None);
-            let behind = async move { self.refresh().await };
-            tokio::spawn(behind);
+            if self.edge.upstream.may_try(self.edge.now()) {
+                tokio::spawn(self.refresh());
+            }
             return response;
         }
         if !self.may_stand_in() || self.edge.feed_is_well() {

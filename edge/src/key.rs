@@ -18,7 +18,7 @@ const REMEMBERED_TARGETS: usize = 32 * 1024;
 /// What an answer is stored under. Only GET's answers are stored, and they
 /// answer HEAD too, so the method is no part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
+pub(crate) struct Key {
     /// Canonical path and query; also what is asked upstream, so that nothing
     /// outside the key can shape the answer.
     pub target: Arc<str>,
@@ -37,7 +37,7 @@ pub enum KeyForm {
 
 /// Request targets and their keys.
 #[derive(Debug)]
-pub struct Keys {
+pub(crate) struct Keys {
     form: KeyForm,
     seen: Cache<Box<str>, Arc<str>, TextBytes>,
 }
@@ -54,7 +54,7 @@ impl Weighter<Box<str>, Arc<str>> for TextBytes {
 impl Keys {
     /// Keys of this form; none seen yet.
     #[must_use]
-    pub fn new(form: KeyForm) -> Self {
+    pub(crate) fn new(form: KeyForm) -> Self {
         let seen = Cache::with_weighter(REMEMBERED_TARGETS, REMEMBERED_TARGETS_BYTES, TextBytes);
         Self { form, seen }
     }
@@ -63,7 +63,11 @@ impl Keys {
     ///
     /// # Errors
     /// Where the target has no canonical form; the origin then says what is wrong.
-    pub fn key(&self, target: &str, accept: Option<&HeaderValue>) -> Result<Key, InvalidUrl> {
+    pub(crate) fn key(
+        &self,
+        target: &str,
+        accept: Option<&HeaderValue>,
+    ) -> Result<Key, InvalidUrl> {
         let coding = accept.map_or(Coding::Identity, accepted);
         if let Some(target) = self.seen.get(target) {
             return Ok(Key { target, coding });
@@ -79,7 +83,7 @@ impl Keys {
 
 /// The best coding that the client takes: brotli, gzip, or none (RFC 9110 §12.5.3).
 #[must_use]
-pub fn accepted(accept: &HeaderValue) -> Coding {
+pub(crate) fn accepted(accept: &HeaderValue) -> Coding {
     let Ok(text) = accept.to_str() else { return Coding::Identity };
     let mut best = Coding::Identity;
     for item in text.split(',') {

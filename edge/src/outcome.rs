@@ -232,7 +232,10 @@ mod tests {
                 CacheStatus { ttl: Some(-3), ..new(Outcome::StaleIfError, Forwarded::Stale) },
                 "springtide-edge; fwd=stale; ttl=-3; detail=stale-if-error",
             ),
-            (new(Outcome::OnlyIfCached, Forwarded::UriMiss), "springtide-edge; detail=only-if-cached"),
+            (
+                new(Outcome::OnlyIfCached, Forwarded::UriMiss),
+                "springtide-edge; detail=only-if-cached",
+            ),
         ];
         for (status, text) in cases {
             assert_eq!(status.header(), text);

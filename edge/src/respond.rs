@@ -20,7 +20,7 @@ const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
 /// What of the request shapes an answer from the store.
 #[derive(Clone, Copy, Debug)]
-pub struct Shape<'a> {
+pub(crate) struct Shape<'a> {
     /// Whether it is HEAD.
     pub head_only: bool,
     /// Its fields, where it is conditional.
@@ -29,7 +29,7 @@ pub struct Shape<'a> {
 
 /// An answer from a stored entry.
 #[must_use]
-pub fn stored(
+pub(crate) fn stored(
     entry: &Entry,
     standing: Standing,
     beat: &Beat,
@@ -66,14 +66,14 @@ pub fn stored(
 
 /// Adds the edge's member to what caches behind it said (RFC 9211 §2).
 #[must_use]
-pub fn passed(mut response: Response<EdgeBody>, status: CacheStatus) -> Response<EdgeBody> {
+pub(crate) fn passed(mut response: Response<EdgeBody>, status: CacheStatus) -> Response<EdgeBody> {
     response.headers_mut().append(headers::CACHE_STATUS, status.header());
     response
 }
 
 /// The edge's own error.
 #[must_use]
-pub fn problem(
+pub(crate) fn problem(
     code: StatusCode,
     kind: ProblemKind,
     detail: &str,
@@ -96,7 +96,7 @@ pub fn problem(
 
 /// The answer where upstream gave none.
 #[must_use]
-pub fn failed(error: &UpstreamError, forwarded: Forwarded) -> Response<EdgeBody> {
+pub(crate) fn failed(error: &UpstreamError, forwarded: Forwarded) -> Response<EdgeBody> {
     let (code, kind, outcome) = error.facts();
     let detail = format!("{error}; try again shortly");
     problem(code, kind, &detail, CacheStatus::new(outcome, forwarded))
@@ -104,7 +104,7 @@ pub fn failed(error: &UpstreamError, forwarded: Forwarded) -> Response<EdgeBody>
 
 /// The answer to `only-if-cached` where nothing fits (RFC 9111 §5.2.1.7).
 #[must_use]
-pub fn refused() -> Response<EdgeBody> {
+pub(crate) fn refused() -> Response<EdgeBody> {
     let status = CacheStatus::new(Outcome::OnlyIfCached, Forwarded::UriMiss);
     let detail = "nothing fitting is stored here; ask without `only-if-cached`";
     problem(StatusCode::GATEWAY_TIMEOUT, ProblemKind::Unavailable, detail, status)
@@ -112,7 +112,7 @@ pub fn refused() -> Response<EdgeBody> {
 
 /// The answer where too many wait.
 #[must_use]
-pub fn crowded(forwarded: Forwarded) -> Response<EdgeBody> {
+pub(crate) fn crowded(forwarded: Forwarded) -> Response<EdgeBody> {
     let status = CacheStatus::new(Outcome::Crowded, forwarded);
     let detail = "too many requests wait for this answer already; try again in a second";
     problem(StatusCode::SERVICE_UNAVAILABLE, ProblemKind::Overloaded, detail, status)

@@ -37,10 +37,8 @@ impl Edge {
         stop: CancellationToken,
     ) -> std::io::Result<()> {
         tracing::debug!(address = ?listener.local_addr()?, "edge listens");
-        let follower = self
-            .settings
-            .follows_changes
-            .then(|| tokio::spawn(follow(self.clone(), stop.clone())));
+        let follower =
+            self.settings.follows_changes.then(|| tokio::spawn(follow(self.clone(), stop.clone())));
         let builder = Arc::new(builder(&self.settings));
         let places = Arc::new(Semaphore::new(self.settings.connections));
         let graceful = GracefulShutdown::new();

@@ -61,8 +61,6 @@ pub(crate) struct Wanted {
     pub(crate) authorized: bool,
     pub(crate) conditional: bool,
     pub(crate) head_only: bool,
-    /// The feed's sequence when it came.
-    pub(crate) arrived: u64,
 }
 
 /// What the store had.
@@ -140,12 +138,7 @@ impl Edge {
     }
 
     /// What the request wants of the cache; `None` where it goes past it.
-    fn wanted(
-        &self,
-        target: &str,
-        request: &Request<Incoming>,
-        head_only: bool,
-    ) -> Option<Wanted> {
+    fn wanted(&self, target: &str, request: &Request<Incoming>, head_only: bool) -> Option<Wanted> {
         let fields = Fields::read(request.headers());
         if fields.bypass {
             return None;
@@ -158,8 +151,6 @@ impl Edge {
             authorized: fields.authorized,
             conditional: fields.conditional,
             head_only,
-            // The sequence before all else: see `feed`.
-            arrived: self.feed.sequence(),
         })
     }
 
@@ -213,7 +204,9 @@ impl Edge {
         forwarded: Forwarded,
     ) -> Response<EdgeBody> {
         let unsafe_target = (!request.method().is_safe())
-            .then(|| request.uri().path_and_query().and_then(|p| self.keys.key(p.as_str(), None).ok()))
+            .then(|| {
+                request.uri().path_and_query().and_then(|p| self.keys.key(p.as_str(), None).ok())
+            })
             .flatten();
         let (mut parts, body) = request.into_parts();
         upstream::remove_hop_by_hop(&mut parts.headers);

@@ -71,7 +71,12 @@ impl Edge {
             _ => {
                 let detail = "the edge's own pages are /v1/edge/healthz, status and metrics";
                 let status = CacheStatus::new(Outcome::Own, Forwarded::Bypass);
-                return respond::problem(StatusCode::NOT_FOUND, ProblemKind::NotFound, detail, status);
+                return respond::problem(
+                    StatusCode::NOT_FOUND,
+                    ProblemKind::NotFound,
+                    detail,
+                    status,
+                );
             }
         };
         let mut response = Response::new(EdgeBody::full(Bytes::from(text)));
@@ -90,15 +95,27 @@ fn metrics(status: &Status) -> String {
         ("springtide_edge_entries", "Answers stored.", status.entries as u64),
         ("springtide_edge_bytes", "Bytes that stored answers weigh.", status.bytes),
         ("springtide_edge_fills", "Fills under way.", status.fills as u64),
-        ("springtide_edge_feed_live", "Whether the change feed is live.", u64::from(feed.is_some_and(|f| f.live))),
+        (
+            "springtide_edge_feed_live",
+            "Whether the change feed is live.",
+            u64::from(feed.is_some_and(|f| f.live)),
+        ),
         ("springtide_edge_tags", "Tags whose clocks are kept.", feed.map_or(0, |f| f.tags as u64)),
     ];
     for (name, help, value) in gauges {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
     }
     let counters = [
-        ("springtide_edge_upstream_requests_total", "Requests sent upstream.", status.upstream_requests),
-        ("springtide_edge_upstream_failures_total", "Those without an answer.", status.upstream_failures),
+        (
+            "springtide_edge_upstream_requests_total",
+            "Requests sent upstream.",
+            status.upstream_requests,
+        ),
+        (
+            "springtide_edge_upstream_failures_total",
+            "Those without an answer.",
+            status.upstream_failures,
+        ),
         ("springtide_edge_changes_total", "Changes heard.", feed.map_or(0, |f| f.changes)),
         ("springtide_edge_heartbeats_total", "Heartbeats heard.", feed.map_or(0, |f| f.heartbeats)),
     ];

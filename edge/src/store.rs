@@ -22,7 +22,7 @@ const MOST_SHARDS: u64 = 64;
 
 /// Answers by key.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     entries: Cache<Key, Arc<Entry>, EntryBytes>,
     writers: Box<[Mutex<()>]>,
     hasher: RandomState,
@@ -40,13 +40,13 @@ impl Weighter<Key, Arc<Entry>> for EntryBytes {
 impl Store {
     /// The least memory for bodies of this size.
     #[must_use]
-    pub const fn least_bytes(largest_body_bytes: usize) -> u64 {
+    pub(crate) const fn least_bytes(largest_body_bytes: usize) -> u64 {
         largest_body_bytes as u64 * 4
     }
 
     /// An empty store. Shards are few enough that each takes the largest body.
     #[must_use]
-    pub fn new(memory_bytes: u64, largest_body_bytes: usize) -> Self {
+    pub(crate) fn new(memory_bytes: u64, largest_body_bytes: usize) -> Self {
         let shard_bytes = Self::least_bytes(largest_body_bytes).max(1);
         let shards = (memory_bytes / shard_bytes).clamp(1, MOST_SHARDS);
         // A power of two that does not round up past the bound.
@@ -71,12 +71,12 @@ impl Store {
 
     /// The answer under a key.
     #[must_use]
-    pub fn get(&self, key: &Key) -> Option<Arc<Entry>> {
+    pub(crate) fn get(&self, key: &Key) -> Option<Arc<Entry>> {
         self.entries.get(key)
     }
 
     /// Stores an answer, unless one that was asked for later is there.
-    pub fn put(&self, key: Key, entry: Arc<Entry>) -> bool {
+    pub(crate) fn put(&self, key: Key, entry: Arc<Entry>) -> bool {
         let lock = usize::try_from(self.hasher.hash_one(&key) % WRITER_LOCKS as u64);
         let _writer = self.writers[lock.unwrap_or(0)].lock();
         let newer = self.entries.peek(&key).is_some_and(|known| known.begun > entry.begun);
@@ -87,12 +87,12 @@ impl Store {
     }
 
     /// Removes an answer if it is still this one.
-    pub fn remove(&self, key: &Key, entry: &Arc<Entry>) {
+    pub(crate) fn remove(&self, key: &Key, entry: &Arc<Entry>) {
         self.entries.remove_if(key, |known| Arc::ptr_eq(known, entry));
     }
 
     /// Removes what is stored under a target in any coding (RFC 9111 §4.4).
-    pub fn invalidate(&self, target: &Arc<str>) {
+    pub(crate) fn invalidate(&self, target: &Arc<str>) {
         for coding in [Coding::Identity, Coding::Gzip, Coding::Brotli] {
             self.entries.remove(&Key { target: target.clone(), coding });
         }
@@ -100,19 +100,13 @@ impl Store {
 
     /// Answers stored.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Whether nothing is stored.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     /// Bytes that they weigh.
     #[must_use]
-    pub fn weight_bytes(&self) -> u64 {
+    pub(crate) fn weight_bytes(&self) -> u64 {
         self.entries.weight()
     }
 }

@@ -18,7 +18,7 @@ const REMEMBERED_CHANGES: usize = 16;
 
 /// One tag's state. Lock-free to read on a hit.
 #[derive(Debug, Default)]
-pub struct TagState {
+pub(crate) struct TagState {
     changed: AtomicU64,
     dropped: AtomicU64,
     detail: Mutex<Detail>,
@@ -38,7 +38,7 @@ struct Detail {
 
 /// One change as tags see it.
 #[derive(Clone, Debug)]
-pub struct TagChange {
+pub(crate) struct TagChange {
     /// Its number.
     pub sequence: u64,
     /// When it was heard of, monotonic microseconds.
@@ -51,7 +51,7 @@ pub struct TagChange {
 
 /// All tags that stored answers carry, and clocks of others within a bound.
 #[derive(Debug)]
-pub struct Tags {
+pub(crate) struct Tags {
     most: usize,
     known: RwLock<Known>,
 }
@@ -71,20 +71,20 @@ struct Known {
 impl TagState {
     /// Number of the last change; 0: none.
     #[must_use]
-    pub fn changed(&self) -> u64 {
+    pub(crate) fn changed(&self) -> u64 {
         self.changed.load(Ordering::Acquire)
     }
 
     /// Number of the last drop; 0: none.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
+    pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Acquire)
     }
 
     /// When it first changed after `sequence`, monotonic microseconds; `None`
     /// where that is forgotten.
     #[must_use]
-    pub fn first_change_after(&self, sequence: u64) -> Option<i64> {
+    pub(crate) fn first_change_after(&self, sequence: u64) -> Option<i64> {
         let detail = self.detail.lock();
         let first = detail.recent.iter().position(|(number, _)| *number > sequence)?;
         (first > 0 || !detail.forgot).then(|| detail.recent[first].1)
@@ -92,7 +92,7 @@ impl TagState {
 
     /// Whether an answer of `version`, asked for at `begun`, has all that was announced.
     #[must_use]
-    pub fn is_reached_by(&self, version: Option<&Version>, begun: u64) -> bool {
+    pub(crate) fn is_reached_by(&self, version: Option<&Version>, begun: u64) -> bool {
         let detail = self.detail.lock();
         if detail.unversioned > begun {
             return false;
@@ -104,7 +104,7 @@ impl TagState {
     }
 
     /// Joins the clock into `minimum`.
-    pub fn add_clock(&self, minimum: &mut MinVersion) {
+    pub(crate) fn add_clock(&self, minimum: &mut MinVersion) {
         let detail = self.detail.lock();
         join(minimum, &detail.clock);
     }
@@ -130,13 +130,13 @@ impl TagState {
 impl Tags {
     /// None known; at most `most` are kept that no answer carries.
     #[must_use]
-    pub fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { most, known: RwLock::default() }
     }
 
     /// The state of a tag, made where it is not known.
     #[must_use]
-    pub fn state(&self, tag: &Tag) -> Arc<TagState> {
+    pub(crate) fn state(&self, tag: &Tag) -> Arc<TagState> {
         if let Some(state) = self.known.read().tags.get(tag) {
             return state.clone();
         }
@@ -148,7 +148,7 @@ impl Tags {
     }
 
     /// Marks every answer under these tags.
-    pub fn change(&self, tags: &[Tag], change: &TagChange) {
+    pub(crate) fn change(&self, tags: &[Tag], change: &TagChange) {
         for tag in tags {
             self.state(tag).change(change);
         }
@@ -156,14 +156,8 @@ impl Tags {
 
     /// How many are known.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.known.read().tags.len()
-    }
-
-    /// Whether none is known.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Forgets tags that no answer carries, once they are too many; their
@@ -211,7 +205,7 @@ fn beginning(
 }
 
 /// Joins two minimums: the higher of each component.
-pub fn join(minimum: &mut MinVersion, other: &MinVersion) {
+pub(crate) fn join(minimum: &mut MinVersion, other: &MinVersion) {
     for (table, clock) in &other.tables {
         join_table(minimum.tables.entry(table.clone()).or_default(), clock);
     }

@@ -2,7 +2,7 @@
 //! message may travel on (RFC 9110 §7.6.1), and whether the origin answers. It
 //! must never know the store.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -15,12 +15,15 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::body::EdgeBody;
 use crate::error::{EdgeError, UpstreamError};
+use crate::policy::Now;
 use crate::settings::EdgeSettings;
 
 /// Idle connections kept to the origin.
 const IDLE_CONNECTIONS: usize = 256;
 /// How long they are kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a dead origin is tried behind stale answers.
+const TRY_INTERVAL_MICROS: i64 = 250_000;
 /// Fields of the connection, not of the message.
 const HOP_BY_HOP: [HeaderName; 7] = [
     header::CONNECTION,
@@ -46,11 +49,13 @@ const UNKEYED: [&str; 9] = [
 
 /// The origin.
 #[derive(Debug)]
-pub struct Upstream {
+pub(crate) struct Upstream {
     client: Client<HttpConnector, EdgeBody>,
     authority: Authority,
     response_timeout: Duration,
     failing: AtomicBool,
+    /// When it is tried again while it fails, monotonic microseconds.
+    next_try: AtomicI64,
     requests: AtomicU64,
     failures: AtomicU64,
 }
@@ -60,7 +65,7 @@ impl Upstream {
     ///
     /// # Errors
     /// Where the URI is not `http://HOST:PORT`.
-    pub fn new(settings: &EdgeSettings) -> Result<Self, EdgeError> {
+    pub(crate) fn new(settings: &EdgeSettings) -> Result<Self, EdgeError> {
         let uri = &settings.upstream;
         let plain = uri.scheme() == Some(&Scheme::HTTP) && uri.path() == "/";
         let authority = uri.authority().filter(|_| plain && uri.query().is_none()).cloned();
@@ -79,20 +84,21 @@ impl Upstream {
             authority,
             response_timeout: settings.response_timeout,
             failing: AtomicBool::new(false),
+            next_try: AtomicI64::new(0),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
         })
     }
 
-    /// Whether the last request failed.
+    /// Whether the last request found no connection.
     #[must_use]
-    pub fn is_failing(&self) -> bool {
+    pub(crate) fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Relaxed)
     }
 
     /// Requests sent and those that failed.
     #[must_use]
-    pub fn counts(&self) -> (u64, u64) {
+    pub(crate) fn counts(&self) -> (u64, u64) {
         (self.requests.load(Ordering::Relaxed), self.failures.load(Ordering::Relaxed))
     }
 
@@ -101,7 +107,7 @@ impl Upstream {
     ///
     /// # Errors
     /// Where none comes, or not in time.
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         mut request: Request<EdgeBody>,
     ) -> Result<Response<Incoming>, UpstreamError> {
@@ -116,27 +122,42 @@ impl Upstream {
         request.headers_mut().remove(header::HOST);
         self.requests.fetch_add(1, Ordering::Relaxed);
         let answer = tokio::time::timeout(self.response_timeout, self.client.request(request));
-        let result = match answer.await {
-            Ok(result) => result.map_err(UpstreamError::Unreachable),
-            Err(_) => Err(UpstreamError::TimedOut),
-        };
-        self.told(result.is_ok());
-        result
+        match answer.await {
+            Ok(Ok(response)) => {
+                if self.is_failing() {
+                    self.failing.store(false, Ordering::Relaxed);
+                }
+                Ok(response)
+            }
+            Ok(Err(error)) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                // One slow or broken answer says nothing of others; no connection does.
+                if error.is_connect() {
+                    self.failing.store(true, Ordering::Relaxed);
+                }
+                Err(UpstreamError::Unreachable(error))
+            }
+            Err(_) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                Err(UpstreamError::TimedOut)
+            }
+        }
     }
 
-    /// Takes note of whether the origin answers.
-    pub fn told(&self, answers: bool) {
-        if answers == self.is_failing() {
-            self.failing.store(!answers, Ordering::Relaxed);
-        }
-        if !answers {
-            self.failures.fetch_add(1, Ordering::Relaxed);
-        }
+    /// Whether it is time to try again behind a stale answer; once in a while,
+    /// however many ask.
+    pub(crate) fn may_try(&self, now: Now) -> bool {
+        let due = self.next_try.load(Ordering::Relaxed);
+        let next = now.mono + TRY_INTERVAL_MICROS;
+        let swap = |due| {
+            self.next_try.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        };
+        now.mono >= due && swap(due)
     }
 }
 
 /// Removes what belongs to one connection, and what `Connection` names.
-pub fn remove_hop_by_hop(fields: &mut HeaderMap) {
+pub(crate) fn remove_hop_by_hop(fields: &mut HeaderMap) {
     let named: Vec<HeaderName> = fields
         .get_all(header::CONNECTION)
         .iter()
@@ -151,7 +172,7 @@ pub fn remove_hop_by_hop(fields: &mut HeaderMap) {
 
 /// The fields of a client's request that a fill takes along: neither those of
 /// the connection, nor conditions and parts, nor what could poison the answer.
-pub fn for_fill(fields: &mut HeaderMap) {
+pub(crate) fn for_fill(fields: &mut HeaderMap) {
     remove_hop_by_hop(fields);
     const CONDITIONS: [HeaderName; 6] = [
         header::IF_NONE_MATCH,
@@ -174,6 +195,6 @@ pub fn for_fill(fields: &mut HeaderMap) {
 
 /// The `Accept-Encoding` of a key.
 #[must_use]
-pub fn accept_encoding(coding: springtide_protocol::etag::Coding) -> Option<HeaderValue> {
+pub(crate) fn accept_encoding(coding: springtide_protocol::etag::Coding) -> Option<HeaderValue> {
     coding.token().map(HeaderValue::from_static)
 }

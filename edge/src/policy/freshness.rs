@@ -2,8 +2,8 @@
 //! (§4.2.3). Two lifetimes are kept apart (rule 13): the ordinary one, and the
 //! long hold that counts only under a live change feed.
 
-use http::header::{self, HeaderMap, HeaderName};
 use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderName};
 
 use super::cache_control::ResponseDirectives;
 use super::{MICROS_PER_SECOND, Now};

@@ -37,9 +37,8 @@ pub fn is_unmodified(request: &HeaderMap, stored: &HeaderMap) -> bool {
             return false;
         };
         let exact = etag.header(Coding::Identity);
-        return named.any(|line| {
-            line.to_str().is_ok_and(|text| text == exact || etag.matches(text))
-        });
+        return named
+            .any(|line| line.to_str().is_ok_and(|text| text == exact || etag.matches(text)));
     }
     let date = |value: &HeaderValue| httpdate::parse_http_date(value.to_str().ok()?).ok();
     let since = request.get(header::IF_MODIFIED_SINCE).and_then(date);

@@ -73,14 +73,14 @@ fn names_ignore_case_and_unknown_ones_are_passed_over() {
 #[test]
 fn times_are_read_as_rfc_9111_says() {
     let cases = [
-        ("max-age=\"10\"", 10),           // §5.2: recipients accept both forms
+        ("max-age=\"10\"", 10),               // §5.2: recipients accept both forms
         ("max-age=4294967296", MOST_SECONDS), // §1.2.2: overflow is the largest
         ("max-age=99999999999999999999", MOST_SECONDS),
-        ("max-age=1.5", 0),               // §4.2.1: invalid is stale
+        ("max-age=1.5", 0), // §4.2.1: invalid is stale
         ("max-age=-1", 0),
         ("max-age=", 0),
         ("max-age", 0),
-        ("max-age=60, max-age=10", 10),   // §4.2.1: conflicting, the lesser
+        ("max-age=60, max-age=10", 10), // §4.2.1: conflicting, the lesser
     ];
     for (text, seconds) in cases {
         assert_eq!(ResponseDirectives::parse(text).max_age, Some(seconds), "{text}");
