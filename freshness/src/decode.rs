@@ -31,7 +31,7 @@ mod tests;
 
 pub use cell::InvalidCell;
 pub use kind::UnsupportedColumn;
-pub use ndjson::{InvalidBody, validate_ndjson};
+pub use ndjson::{BODY_ROWS, InvalidBody, validate_ndjson};
 pub use row::InvalidRow;
 
 use build::RowBuilder;

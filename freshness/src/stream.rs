@@ -18,7 +18,7 @@ mod error;
 pub mod journal;
 pub mod kafka;
 
-pub use error::StreamError;
+pub use error::{BoxedSource, StreamError};
 pub use journal::{Journal, JournalTopic};
 pub use kafka::{Kafka, KafkaTopic};
 

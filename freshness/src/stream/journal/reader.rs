@@ -2,6 +2,7 @@
 //! sleeps until a writer of this process wakes it and looks by itself, at short
 //! intervals, for what other processes wrote.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,8 +36,28 @@ impl JournalReader {
         // One transaction: watermarks and records are of one state of the file.
         let mut read = connection.begin().await.map_err(failed)?;
         let watermarks = store::watermarks(&mut read, self.topic).await.map_err(failed)?;
+        let behind = self.behind(&watermarks)?;
         let mut batch = Batch { records: Vec::new(), bytes: 0, most_records };
         let mut positions = self.positions.clone();
+        for (index, (partition, from)) in behind.iter().enumerate() {
+            // An equal share for each that is still to come: none starves.
+            let share = batch.room().div_ceil(behind.len() - index);
+            if share > 0 {
+                let next = batch.fill(&mut read, self.topic, (*partition, *from), share).await;
+                positions.set(*partition, next.map_err(failed)?);
+            }
+        }
+        self.positions = positions;
+        Ok(batch.records)
+    }
+
+    /// Partitions with something to read, those furthest behind last, so that
+    /// what others leave of their share is theirs.
+    fn behind(
+        &self,
+        watermarks: &BTreeMap<PartitionId, Watermarks>,
+    ) -> Result<Vec<(PartitionId, Offset)>, StreamError> {
+        let mut behind = Vec::new();
         for (partition, from) in self.positions.iter() {
             let Some(Watermarks { low, high }) = watermarks.get(&partition).copied() else {
                 let topic = self.topic.to_string();
@@ -45,13 +66,12 @@ impl JournalReader {
             if from < low || from > high {
                 return Err(StreamError::OffsetOutOfRange { partition, asked: from, low, high });
             }
-            if from < high && !batch.is_full() {
-                let next = batch.fill(&mut read, self.topic, partition, from).await;
-                positions.set(partition, next.map_err(failed)?);
+            if from < high {
+                behind.push((high.0 - from.0, partition, from));
             }
         }
-        self.positions = positions;
-        Ok(batch.records)
+        behind.sort_unstable();
+        Ok(behind.into_iter().map(|(_, partition, from)| (partition, from)).collect())
     }
 }
 
@@ -83,19 +103,20 @@ struct Batch {
 }
 
 impl Batch {
-    fn is_full(&self) -> bool {
-        self.records.len() >= self.most_records || self.bytes >= POLL_BYTES
+    /// How many more records it takes.
+    fn room(&self) -> usize {
+        if self.bytes >= POLL_BYTES { 0 } else { self.most_records - self.records.len() }
     }
 
-    /// Takes records of one partition; returns where it stopped.
+    /// Takes at most `share` records of one partition; returns where it stopped.
     async fn fill(
         &mut self,
         read: &mut SqliteConnection,
         topic: i64,
-        partition: PartitionId,
-        from: Offset,
+        (partition, from): (PartitionId, Offset),
+        share: usize,
     ) -> Result<Offset, sqlx::Error> {
-        let limit = i64::try_from(self.most_records - self.records.len()).unwrap_or(i64::MAX);
+        let limit = i64::try_from(share).unwrap_or(i64::MAX);
         let mut rows = sqlx::query(READ)
             .bind(topic)
             .bind(partition.0)

@@ -15,7 +15,11 @@ pub(super) fn sorted(doing: &'static str, topic: &str, source: KafkaError) -> St
         // librdkafka names the setting in its text.
         return StreamError::Setting { name: "[stream.settings]".into(), reason: reason.clone() };
     }
-    match source.rdkafka_error_code().map(class) {
+    let code = match &source {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    };
+    match code.map(class) {
         Some(Class::Unreachable) => StreamError::Unreachable { source: source.into() },
         Some(Class::TopicMissing) => StreamError::TopicMissing { topic: topic.to_owned() },
         Some(Class::Refused) => StreamError::Refused { source: source.into() },

@@ -72,7 +72,15 @@ impl KafkaReader {
             .name("kafka-reader".to_owned())
             .spawn(move || poller.run())
             .map_err(|source| StreamError::Internal { doing, source: source.into() })?;
-        Ok(Self { batches, left: VecDeque::new(), received: start, fault: None })
+        Ok(Self::over(batches, start))
+    }
+
+    /// A reader of what comes over a channel.
+    pub(super) const fn over(
+        batches: mpsc::Receiver<Result<Polled, StreamError>>,
+        start: OffsetMap,
+    ) -> Self {
+        Self { batches, left: VecDeque::new(), received: start, fault: None }
     }
 
     fn receive(&mut self, batch: Result<Polled, StreamError>) {
