@@ -1,5 +1,6 @@
 //! An independent reader agrees: what our committer writes, pyiceberg reads row
 //! for row, and its pruning by our partitions and bounds loses nothing.
+//! `SPRINGTIDE_TEST_SERVICES=none` leaves it out; without Python it fails and says so.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::Path;
@@ -189,7 +190,12 @@ fn check(folder: &Path, arguments: &[String]) {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "whoever runs the tests says so here")]
 async fn pyiceberg_agrees_row_for_row() {
+    if std::env::var("SPRINGTIDE_TEST_SERVICES").as_deref() == Ok("none") {
+        eprintln!("left out: SPRINGTIDE_TEST_SERVICES=none, so no independent reader is made");
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let lake = Lake::connect(&CatalogSettings::default(), folder.path()).await.unwrap();
     let table = lake.open_or_create(&settings()).await.unwrap();
