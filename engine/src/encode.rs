@@ -8,9 +8,9 @@
 //! |---|---|
 //! | BOOLEAN | `true`, `false` |
 //! | integers of any width, DECIMAL | number with all digits (a DECIMAL keeps its scale) |
-//! | – with `numbers_as_text` | BIGINT, UBIGINT, HUGEINT, UHUGEINT and DECIMAL of more than 15 digits are strings, whatever the value |
+//! | – with `numbers_as_text` | BIGINT, UBIGINT, HUGEINT and DECIMAL of more than 15 digits are strings, whatever the value |
 //! | FLOAT, DOUBLE | shortest text that reads back the same; `"NaN"`, `"Infinity"`, `"-Infinity"` |
-//! | VARCHAR, ENUM, UUID, BIT | string |
+//! | VARCHAR, ENUM, UUID, JSON | string |
 //! | BLOB | base64 with padding |
 //! | DATE | `2001-03-31`; years beyond 0000–9999 signed with at least six digits; `infinity`, `-infinity` |
 //! | TIME | `23:59:00`, fraction as below |
@@ -22,6 +22,8 @@
 //! | MAP | object; a key that is no text is the text of its JSON |
 //! | UNION | object of one member: the tag and its value |
 //! | NULL | `null`; in CSV an empty field without quotes (an empty text is `""`) |
+//!
+//! UHUGEINT, BIGNUM, BIT and TIME WITH TIME ZONE are refused (cast them).
 //!
 //! Arrow and Parquet keep DuckDB's own types, except: HUGEINT is DECIMAL(38,0),
 //! ENUM is text; Parquet also has INTERVAL and UNION as the text above. Column
@@ -76,6 +78,13 @@ pub(crate) fn encoder(
     columns: &[OutputColumn],
     schema: &SchemaRef,
 ) -> Result<Box<dyn Encoder>, EngineError> {
+    if let Some(column) = columns.iter().find(|column| !is_exact(&column.sql_type)) {
+        let detail = format!(
+            "column `{}` is {}, which answers cannot hold: cast it to VARCHAR",
+            column.name, column.sql_type
+        );
+        return Err(EngineError::InvalidSql { detail, position: None });
+    }
     let names = distinct(columns.iter().map(|c| c.name.as_str()));
     let text = encoding.numbers_as_text;
     Ok(match encoding.format {
@@ -87,6 +96,15 @@ pub(crate) fn encoder(
     })
 }
 
+
+/// Whether DuckDB hands over values of the type whole: its Arrow has no type for
+/// 128 unsigned bits, for times with a zone, or for bit strings.
+fn is_exact(sql_type: &str) -> bool {
+    let unquoted = sql_type.split('"').step_by(2).collect::<Vec<_>>().join(" ");
+    let words = || unquoted.split(|c: char| !c.is_ascii_alphanumeric());
+    let zoned_time = words().zip(words().skip(1)).any(|pair| pair == ("TIME", "WITH"));
+    !zoned_time && !words().any(|word| matches!(word, "UHUGEINT" | "BIT" | "BIGNUM"))
+}
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::session::{Interruption, Sessions, open_executor, open_planner};
 use crate::settings::{EngineSettings, Limits};
 use crate::statement::{Planner, Statement, StatementRequest, TableSchema};
-use crate::union::{Footers, TailRegistry, register};
+use crate::union::{TailRegistry, register};
 
 /// Statements are planned on sessions of their own: a 304 never waits behind a query.
 const PLANNER_SESSIONS: usize = 2;
@@ -63,7 +63,7 @@ impl Engine {
         let plan = open_planner()?;
         let planner =
             Sessions::start("duckdb-plan", plan, Planner::new, PLANNER_SESSIONS, WAITING_PLANS)?;
-        let executor = Executor { sessions, footers: Arc::new(Footers::new()), tails };
+        let executor = Executor::new(sessions, tails);
         let prepared = Cache::new(PREPARED_STATEMENTS);
         Ok(Self { inner: Arc::new(Inner { planner, executor, prepared }) })
     }

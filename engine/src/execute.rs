@@ -6,22 +6,28 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use duckdb::Connection;
+use quick_cache::sync::Cache;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::DropGuard;
 
+mod template;
+
+use self::template::Template;
 use crate::encode::{Encoding, encoder};
 use crate::error::{EngineError, ResultLimit};
 use crate::plan::Plan;
 use crate::session::{Interruption, Job, Session, Sessions, statement_error};
 use crate::settings::Limits;
 use crate::statement::OutputColumn;
-use crate::union::{Footers, TailRegistry, views};
+use crate::union::{Footers, TailRegistry, Unions};
 
 /// An answer flows in pieces of about this size.
 const PIECE_BYTES: usize = 64 * 1024;
 /// Pieces that wait for a slow reader.
 const WAITING_PIECES: usize = 16;
+/// Statements whose tables' places are remembered.
+const REMEMBERED_TEMPLATES: usize = 2_048;
 
 /// A running or finished answer. Dropping it interrupts the statement.
 pub struct Answer {
@@ -71,14 +77,26 @@ fn lost() -> EngineError {
     EngineError::internal("run the statement")("its session ended".into())
 }
 
-/// What runs share.
+/// Runs plans on sessions.
 pub(crate) struct Executor {
-    pub(crate) sessions: Sessions<Connection>,
-    pub(crate) footers: Arc<Footers>,
-    pub(crate) tails: TailRegistry,
+    sessions: Sessions<Connection>,
+    shared: Arc<Shared>,
+}
+
+/// What runs share.
+struct Shared {
+    footers: Footers,
+    tails: TailRegistry,
+    templates: Cache<String, Arc<Template>>,
 }
 
 impl Executor {
+    /// `tails` is registered with the sessions' instance.
+    pub(crate) fn new(sessions: Sessions<Connection>, tails: TailRegistry) -> Self {
+        let (footers, templates) = (Footers::new(), Cache::new(REMEMBERED_TEMPLATES));
+        Self { sessions, shared: Arc::new(Shared { footers, tails, templates }) }
+    }
+
     /// Runs a plan; returns with the first piece.
     ///
     /// # Errors
@@ -101,8 +119,8 @@ impl Executor {
             plan,
             encoding,
             limits,
-            footers: Arc::clone(&self.footers),
-            tails: self.tails.clone(),
+            shared: Arc::clone(&self.shared),
+            has_views: false,
             output: Output { sender, runtime: Handle::current(), bytes: 0, limit: limits.bytes },
             job: interruption.job(),
         };
@@ -123,24 +141,20 @@ struct Run {
     plan: Arc<Plan>,
     encoding: Encoding,
     limits: Limits,
-    footers: Arc<Footers>,
-    tails: TailRegistry,
+    shared: Arc<Shared>,
+    /// A transaction with the statement's views is open.
+    has_views: bool,
     output: Output,
     job: Job,
 }
 
 impl Run {
     fn perform(mut self, session: &mut Session<Connection>) -> Result<u64, EngineError> {
-        if let Err(error) = session.state.execute_batch("BEGIN TRANSACTION") {
-            session.retired = true;
-            return Err(EngineError::internal("begin the statement")(Box::new(error)));
-        }
         self.job.arm(Arc::clone(&session.interrupt));
         let result = self.run(&session.state);
-        // The views go with the transaction, which no interrupt may keep.
+        // No interrupt may reach what follows.
         self.job.disarm();
-        if let Err(error) = session.state.execute_batch("ROLLBACK") {
-            tracing::error!(%error, "a session cannot be cleaned");
+        if self.has_views && session.state.execute_batch("ROLLBACK").is_err() {
             session.retired = true;
         }
         result.map_err(|error| match self.job.interruption().error() {
@@ -150,18 +164,16 @@ impl Run {
     }
 
     fn run(&mut self, connection: &Connection) -> Result<u64, EngineError> {
-        let views = views(self.plan.scans(), &self.footers, &self.tails)?;
-        connection
-            .execute_batch(&views.sql)
-            .map_err(|e| EngineError::internal("make the statement's views")(Box::new(e)))?;
-        let statement = self.plan.statement();
-        let mut prepared = connection.prepare(&statement.text).map_err(statement_error)?;
+        let plan = Arc::clone(&self.plan);
+        let unions = Unions::new(plan.scans(), &self.shared.footers, &self.shared.tails)?;
+        let text = self.text(connection, &plan, &unions)?;
+        let mut prepared = connection.prepare(&text).map_err(statement_error)?;
         // Starts it; its iterator would panic on a failure, so chunks are taken by `step`.
         let schema = prepared.stream_arrow([]).map_err(statement_error)?.get_schema();
-        let mut encoder = encoder(self.encoding, &statement.columns, &schema)?;
+        let mut encoder = encoder(self.encoding, &plan.statement().columns, &schema)?;
         let (mut rows, mut ready) = (0, Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 4));
         while let Some(chunk) = prepared.step().map_err(statement_error)? {
-            let batch = RecordBatch::from(&chunk);
+            let batch = crate::zero::settle(RecordBatch::from(&chunk));
             rows += batch.num_rows() as u64;
             if rows > self.limits.rows {
                 let limit = ResultLimit::Rows(self.limits.rows);
@@ -175,6 +187,32 @@ impl Run {
         encoder.finish(&mut ready)?;
         self.output.send(ready, self.job.interruption())?;
         Ok(rows)
+    }
+
+    /// The statement over the unions; where they cannot stand in it, over views
+    /// that go with a transaction.
+    fn text(
+        &mut self,
+        connection: &Connection,
+        plan: &Plan,
+        unions: &Unions,
+    ) -> Result<String, EngineError> {
+        let statement = plan.statement();
+        if unions.selects.is_empty() {
+            return Ok(statement.text.clone());
+        }
+        let template = self.shared.templates.get_or_insert_with(&statement.text, || {
+            Template::of(connection, &statement.text, &statement.tables).map(Arc::new)
+        })?;
+        if let Some(text) = template.fill(|table| unions.subquery(table)) {
+            return Ok(text);
+        }
+        let begun = connection.execute_batch("BEGIN TRANSACTION");
+        begun.map_err(|e| EngineError::internal("begin the statement")(Box::new(e)))?;
+        self.has_views = true;
+        let made = connection.execute_batch(&unions.views());
+        made.map_err(|e| EngineError::internal("make the statement's views")(Box::new(e)))?;
+        Ok(statement.text.clone())
     }
 }
 

@@ -24,12 +24,15 @@ pub(super) struct Values<'a> {
     kind: Kind<'a>,
 }
 
+/// Writes the value of a row.
+type Write<'a> = Box<dyn Fn(usize, &mut Vec<u8>) + 'a>;
+
 enum Kind<'a> {
     Null,
     Boolean(&'a BooleanArray),
-    Number(Box<dyn Fn(usize, &mut Vec<u8>) + 'a>),
+    Number(Write<'a>),
     /// Text of ASCII letters that needs no escapes, between quotes.
-    Plain(Box<dyn Fn(usize, &mut Vec<u8>) + 'a>),
+    Plain(Write<'a>),
     Text(Box<dyn Fn(usize) -> &'a str + 'a>),
     List(Box<Values<'a>>, Box<dyn Fn(usize) -> (usize, usize) + 'a>),
     Struct(Vec<(Vec<u8>, Values<'a>)>),

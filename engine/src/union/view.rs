@@ -3,7 +3,6 @@
 //! memory, all cast to the relation's types.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use arrow::datatypes::{Field, Schema};
@@ -20,47 +19,60 @@ use crate::sql_type::{literal, quoted, sql_type};
 /// Written by every Iceberg reader and writer into Arrow field metadata.
 const FIELD_ID: &str = "PARQUET:field_id";
 
-/// The views of one statement; the rows in memory are known while it lives.
-pub(crate) struct Views {
-    /// Creates them.
-    pub(crate) sql: String,
+/// What one statement reads, by table; its rows in memory are known while it lives.
+pub(crate) struct Unions {
+    /// One SELECT a table.
+    pub(crate) selects: BTreeMap<TableName, String>,
     _tails: Vec<TailEntry>,
 }
 
-/// Writes the views of a statement's tables.
-///
-/// # Errors
-/// A file whose footer cannot be read; a column of a type that SQL has no name for.
-pub(crate) fn views(
-    scans: &[TableScan],
-    footers: &Footers,
-    registry: &TailRegistry,
-) -> Result<Views, EngineError> {
-    let mut views = Views { sql: String::new(), _tails: Vec::new() };
-    for scan in scans {
-        let relation = &*scan.relation;
-        let columns = columns(&relation.table, &relation.schema)?;
-        let mut selects = file_selects(scan, &columns, footers)?;
-        if let Some(entry) = memory(scan, registry) {
-            let call = format!("{FUNCTION}({})", literal(&entry.id));
-            selects.push(format!("SELECT {} FROM {call}", list(&columns, |c| c.cast(&c.name))));
-            views._tails.push(entry);
+impl Unions {
+    /// Writes the unions of a statement's tables.
+    ///
+    /// # Errors
+    /// A file whose footer cannot be read; a column of a type that SQL has no name for.
+    pub(crate) fn new(
+        scans: &[TableScan],
+        footers: &Footers,
+        registry: &TailRegistry,
+    ) -> Result<Self, EngineError> {
+        let mut unions = Self { selects: BTreeMap::new(), _tails: Vec::new() };
+        for scan in scans {
+            let relation = &*scan.relation;
+            let columns = columns(&relation.table, &relation.schema)?;
+            let mut selects = file_selects(scan, &columns, footers)?;
+            if let Some(entry) = memory(scan, registry) {
+                let call = format!("{FUNCTION}({})", literal(&entry.id));
+                selects.push(format!("SELECT {} FROM {call}", list(&columns, |c| c.cast(&c.name))));
+                unions._tails.push(entry);
+            }
+            if selects.is_empty() {
+                selects.push(format!("SELECT {} WHERE false", list(&columns, Column::cast_null)));
+            }
+            let mut select = selects.join(" UNION ALL ");
+            if let Some(filter) = &relation.row_filter {
+                let names = list(&columns, |c| quoted(&c.name));
+                let table = quoted(relation.table.as_str());
+                // The filter may end in a comment.
+                select = format!("SELECT {names} FROM ({select}) AS {table} WHERE ({filter}\n)");
+            }
+            unions.selects.insert(relation.table.clone(), select);
         }
-        if selects.is_empty() {
-            selects.push(format!("SELECT {} WHERE false", list(&columns, |c| c.cast_null())));
-        }
-        let filter = relation.row_filter.as_deref().map_or(String::new(), |f| format!(" WHERE ({f}\n)"));
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            views.sql,
-            "CREATE OR REPLACE TEMP VIEW {} AS SELECT {} FROM ({}) AS {}{filter};",
-            quoted(relation.table.as_str()),
-            list(&columns, |c| quoted(&c.name)),
-            selects.join(" UNION ALL "),
-            quoted(relation.table.as_str()),
-        );
+        Ok(unions)
     }
-    Ok(views)
+
+    /// Creates the tables as views.
+    pub(crate) fn views(&self) -> String {
+        let view = |(table, select): (&TableName, &String)| {
+            format!("CREATE OR REPLACE TEMP VIEW {} AS {select};\n", quoted(table.as_str()))
+        };
+        self.selects.iter().map(view).collect()
+    }
+
+    /// A table as it stands in FROM.
+    pub(crate) fn subquery(&self, table: &TableName) -> String {
+        self.selects.get(table).map_or_else(String::new, |select| format!("({select})"))
+    }
 }
 
 /// A column of the relation.

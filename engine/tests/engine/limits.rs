@@ -76,7 +76,7 @@ async fn rows_and_bytes_are_limited() {
     let bytes = world.start(ten, &[], NDJSON, Limits { bytes: 79, ..LIMITS }).await;
     let Err(EngineError::ResultTooLarge { limit }) = bytes else { panic!("{bytes:?}") };
     assert_eq!(limit, ResultLimit::Bytes(79));
-    let long = world.start(LONG, &[], NDJSON, Limits { bytes: 1 << 20, ..LIMITS }).await.unwrap();
+    let long = world.start(LONG, &[], NDJSON, Limits { bytes: 4 << 20, ..LIMITS }).await.unwrap();
     let midway = collect(long).await;
     assert!(matches!(midway, Err(EngineError::ResultTooLarge { .. })));
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bench_tmp;
 mod golden;
 mod limits;
 mod model;

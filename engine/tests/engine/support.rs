@@ -109,9 +109,14 @@ pub(crate) async fn collect(mut answer: Answer) -> Result<Vec<u8>, EngineError> 
     Ok(bytes)
 }
 
-/// The golden file `name`, or its new contents where `UPDATE_GOLDEN` is set.
+/// Where the golden file `name` lies.
+pub(crate) fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+/// Holds against the golden file `name`, or writes it anew where `UPDATE_GOLDEN` is set.
 pub(crate) fn assert_golden(name: &str, actual: &[u8]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let path = golden(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, actual).unwrap();

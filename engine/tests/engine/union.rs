@@ -13,13 +13,18 @@ use crate::model::{
 use crate::support::World;
 
 const ALL: &str = "SELECT key, text, number, moment FROM t ORDER BY key";
-const STATEMENTS: [&str; 5] = [
+const STATEMENTS: [&str; 9] = [
     ALL,
     "SELECT count(*) AS n, sum(key) AS s, min(moment) AS a, max(text) AS b, count(number) AS c FROM t",
     "SELECT text, count(*) AS n FROM t WHERE key % 3 = 0 GROUP BY text ORDER BY text",
     "SELECT count(*) AS n FROM t",
     // Sees one state twice: each row meets itself and nothing else.
     "SELECT count(*) AS n, count(DISTINCT a.key) AS k FROM t a JOIN t b ON a.key = b.key",
+    // A name in WITH that hides the table's, another spelling, a literal that looks like it.
+    "WITH t AS (SELECT key FROM t WHERE key > 5) SELECT count(*) AS n, max(T.key) AS m FROM T",
+    "WITH few AS (SELECT * FROM t WHERE key < 9) SELECT key FROM few WHERE key IN (SELECT key FROM \"T\") ORDER BY key",
+    "SELECT T.key, ' FROM t ' AS s FROM T WHERE EXISTS (SELECT 1 FROM t u WHERE u.key = T.key + 1) ORDER BY key",
+    "SELECT k, count(*) AS n FROM (SELECT key % 2 FROM t) AS x(k) GROUP BY ALL ORDER BY ALL",
 ];
 
 /// How a stream partition's offsets are cut.
