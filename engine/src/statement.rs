@@ -116,4 +116,6 @@ impl Statement {
 }
 
 #[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ pub(super) fn outcome(predicate: &Predicate, columns: &[ColumnStatistics]) -> Ou
             let mut all = Outcome::exactly(true);
             for part in parts {
                 all = all & outcome(part, columns);
-                if !all.may_be_true() {
+                if all == Outcome::NEVER {
                     break;
                 }
             }
@@ -59,8 +59,9 @@ fn may_be_null(statistics: &ColumnStatistics) -> bool {
     statistics.nulls != Some(0)
 }
 
+/// Statistics that count no rows are of someone who did not count.
 fn may_be_value(statistics: &ColumnStatistics) -> bool {
-    statistics.nulls != Some(statistics.rows)
+    statistics.rows == 0 || statistics.nulls != Some(statistics.rows)
 }
 
 /// The values of a column under its cast; an absent bound is unknown.

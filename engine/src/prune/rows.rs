@@ -44,7 +44,7 @@ fn outcome(predicate: &Predicate, batch: &TailBatch, row: usize) -> Outcome {
             let mut all = Outcome::exactly(true);
             for part in parts {
                 all = all & outcome(part, batch, row);
-                if !all.may_be_true() {
+                if all == Outcome::NEVER {
                     break;
                 }
             }

@@ -95,9 +95,8 @@ impl Reader<'_> {
     fn operator(&self, node: &Value) -> Predicate {
         let children = list(node, "children");
         let Some(first) = children.first() else { return Predicate::Unknown };
-        let of_column = |make: fn(Column) -> Predicate| {
-            self.column(first).map_or(Predicate::Unknown, make)
-        };
+        let of_column =
+            |make: fn(Column) -> Predicate| self.column(first).map_or(Predicate::Unknown, make);
         match text(node, "type") {
             "OPERATOR_NOT" => Predicate::not(self.predicate(first)),
             "OPERATOR_IS_NULL" => of_column(Predicate::IsNull),

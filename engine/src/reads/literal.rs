@@ -83,9 +83,7 @@ fn typed(text: &str, id: &str) -> Option<Literal> {
         "DATE" => date(text).map(Literal::Date),
         "TIME" => time(text).map(Literal::Time),
         "TIMESTAMP" => timestamp(text).map(Literal::Timestamp),
-        "TIMESTAMP WITH TIME ZONE" => {
-            timestamp(text.strip_suffix("+00")?).map(Literal::Timestamp)
-        }
+        "TIMESTAMP WITH TIME ZONE" => timestamp(text.strip_suffix("+00")?).map(Literal::Timestamp),
         _ => None,
     }
 }

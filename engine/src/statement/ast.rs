@@ -9,8 +9,7 @@ use crate::session::statement_error;
 
 /// What precedes the number of a DOUBLE constant. Quotes inside JSON strings are
 /// escaped, so no client's text can look like this.
-const DOUBLE: &str =
-    r#"{"id":"DOUBLE","type_info":null},"is_null":false,"value":"#;
+const DOUBLE: &str = r#"{"id":"DOUBLE","type_info":null},"is_null":false,"value":"#;
 
 /// DuckDB's parse of `sql`: `{"error": …, "statements": […]}`.
 ///

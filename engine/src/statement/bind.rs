@@ -2,6 +2,7 @@
 //! value is ever text of the statement. It must never know where values came from.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 
 use serde_json::Value;
 use springtide_protocol::parameter::ParameterValue;
@@ -65,16 +66,34 @@ fn typed(name: &str, value: &ParameterValue) -> Result<Value, EngineError> {
     })
 }
 
+/// Gives DOUBLE constants their numbers back, as DuckDB's own text has them.
+pub(super) fn numbers(node: &mut Value) {
+    let Ok(()) = rewrite(node, &mut |node| {
+        let number = node["value"]["value"].as_str().and_then(|text| text.parse::<f64>().ok());
+        // JSON has no infinity.
+        if let (true, Some(number)) = (is_double(node), number.filter(|n| n.is_finite())) {
+            node["value"]["value"] = Value::from(number);
+        }
+        Ok::<(), Infallible>(())
+    });
+    keep_doubles(node);
+}
+
+/// Whether a node is a DOUBLE constant.
+pub(super) fn is_double(node: &Value) -> bool {
+    class(node) == "CONSTANT" && node["value"]["type"]["id"] == "DOUBLE"
+}
+
 /// Keeps the type of DOUBLE constants through the statement's text: DuckDB writes
 /// `1e0` as `1.0`, which is a DECIMAL when it is read again.
 pub(super) fn keep_doubles(select: &mut Value) {
     let keep = &mut |node: &mut Value| {
-        let is_double = class(node) == "CONSTANT" && node["value"]["type"]["id"] == "DOUBLE";
-        if let (true, Some(number)) = (is_double, node["value"]["value"].as_str()) {
+        // What is a number already is for show.
+        if let (true, Some(number)) = (is_double(node), node["value"]["value"].as_str()) {
             let number = number.to_owned();
             replace(node, cast(constant("VARCHAR", number), "DOUBLE"));
         }
-        Ok::<(), std::convert::Infallible>(())
+        Ok::<(), Infallible>(())
     };
     let Ok(()) = rewrite(select, keep);
 }

@@ -23,10 +23,7 @@ pub(super) struct Floats {
 }
 
 impl Floats {
-    pub(super) fn new<'a>(
-        select: &Value,
-        schemas: impl Iterator<Item = &'a SchemaRef>,
-    ) -> Self {
+    pub(super) fn new<'a>(select: &Value, schemas: impl Iterator<Item = &'a SchemaRef>) -> Self {
         let mut columns = BTreeMap::new();
         let mut opaque = false;
         for field in schemas.flat_map(|schema| schema.fields().iter()) {
@@ -42,8 +39,10 @@ impl Floats {
             }
             let lists = ["column_name_alias", "aliases"].iter().flat_map(|key| list(node, key));
             renamed.extend(lists.filter_map(Value::as_str).map(str::to_lowercase));
-            renamed.extend(list(node, "replace_list").iter().map(|r| text(r, "key").to_lowercase()));
-            renamed.extend(list(node, "rename_list").iter().map(|r| text(r, "value").to_lowercase()));
+            renamed
+                .extend(list(node, "replace_list").iter().map(|r| text(r, "key").to_lowercase()));
+            renamed
+                .extend(list(node, "rename_list").iter().map(|r| text(r, "value").to_lowercase()));
         });
         let any = columns.values().any(|float| *float) || makes_float(select, false);
         Self { columns, renamed, any, opaque }

@@ -18,9 +18,7 @@ pub(super) fn width(node: &Value) -> Option<usize> {
             });
             plain.then_some(items.len())
         }
-        "SET_OPERATION_NODE" if text(node, "setop_type") != "UNION_BY_NAME" => {
-            width(&node["left"])
-        }
+        "SET_OPERATION_NODE" if text(node, "setop_type") != "UNION_BY_NAME" => width(&node["left"]),
         _ => None,
     }
 }

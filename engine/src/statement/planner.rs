@@ -109,8 +109,8 @@ impl Planner {
         for item in items {
             let mut changes = false;
             visit(item, &mut |node| {
-                let double = class(node) == "CONSTANT" && node["value"]["type"]["id"] == "DOUBLE";
-                changes |= double || class(node) == "PARAMETER" || clock::is_clock(node);
+                let bound = bind::is_double(node) || class(node) == "PARAMETER";
+                changes |= bound || clock::is_clock(node);
             });
             if !changes || !text(item, "alias").is_empty() || class(item) == "STAR" {
                 continue;
@@ -169,6 +169,8 @@ impl Planner {
 
 /// DuckDB's text of one expression.
 fn item_text(connection: &Connection, item: &Value) -> Result<String, EngineError> {
+    let mut item = item.clone();
+    bind::numbers(&mut item);
     let select = json!({
         "node": {
             "type": "SELECT_NODE", "modifiers": [], "cte_map": { "map": [] },

@@ -14,10 +14,7 @@ use super::functions::{Class, class_of};
 use super::order::{chooses, distinct_on, width};
 
 /// Judges a whole statement over tables of these schemas.
-pub(super) fn judge<'a>(
-    select: &Value,
-    schemas: impl Iterator<Item = &'a SchemaRef>,
-) -> Stability {
+pub(super) fn judge<'a>(select: &Value, schemas: impl Iterator<Item = &'a SchemaRef>) -> Stability {
     let mut judge = Judge { floats: Floats::new(select, schemas), reasons: BTreeSet::new() };
     judge.query(&select["node"], true);
     judge.inside(&select["node"], &select["node"]);
@@ -57,7 +54,14 @@ impl Judge {
             select
         };
         match class(node) {
-            "FUNCTION" => self.call(node),
+            "FUNCTION" => {
+                if let Some(sorted) = sorted_list(node) {
+                    let keys: Vec<_> = list(sorted, "children").iter().collect();
+                    self.aggregate(sorted, &keys);
+                    return self.inside(&sorted["children"], select);
+                }
+                self.call(node);
+            }
             "WINDOW" => self.window(node, select),
             "" if text(node, "type") == "JOIN" => self.join(node),
             _ => {}
@@ -102,12 +106,12 @@ impl Judge {
     }
 
     fn call(&mut self, node: &Value) {
-        let orders = list(&node["order_bys"], "orders");
-        self.aggregate(node, orders, false);
+        let keys = order_keys(list(&node["order_bys"], "orders"));
+        self.aggregate(node, &keys);
     }
 
-    /// An aggregate, called over a group or a window's frame.
-    fn aggregate(&mut self, node: &Value, orders: &[Value], settled: bool) {
+    /// An aggregate, called over a group or a window's frame, in the order of `keys`.
+    fn aggregate(&mut self, node: &Value, keys: &[&Value]) {
         let (name, children) = (function_name(node), list(node, "children"));
         match class_of(&name) {
             Some(Class::Sum) if children.iter().any(|child| self.floats.may_be(child)) => {
@@ -119,8 +123,7 @@ impl Judge {
                 "{name}() sums floats, which varies in the last digits: build it from sums of \
                  DECIMAL, or round and accept a weak ETag"
             )),
-            Some(Class::Ordered) if !settled => {
-                let keys = order_keys(orders);
+            Some(Class::Ordered) => {
                 let total = children.iter().all(|child| {
                     class(child) == "CONSTANT" || keys.iter().any(|key| same(key, child))
                 });
@@ -146,7 +149,8 @@ impl Judge {
         let class = class_of(&name);
         if class == Some(Class::Ranking) || total {
             // Float sums still depend on the order of addition.
-            return self.aggregate(node, list(node, "arg_orders"), true);
+            keys.extend(list(node, "children"));
+            return self.aggregate(node, &keys);
         }
         if by_rows || class == Some(Class::Ordered) {
             return self.say(format!(
@@ -154,8 +158,16 @@ impl Judge {
                  (with PARTITION BY) name every column that the SELECT shows, or use rank()"
             ));
         }
-        self.aggregate(node, list(node, "arg_orders"), false);
+        self.aggregate(node, &order_keys(list(node, "arg_orders")));
     }
+}
+
+/// The aggregate of `list_sort(list(x))`, which is how DuckDB parses `list(x ORDER BY x)`.
+fn sorted_list(node: &Value) -> Option<&Value> {
+    let sorts = matches!(function_name(node).as_str(), "list_sort" | "list_reverse_sort");
+    let child = list(node, "children").first()?;
+    let lists = matches!(function_name(child).as_str(), "list" | "array_agg");
+    (sorts && lists && class(child) == "FUNCTION").then_some(child)
 }
 
 /// Whether a window's own arguments are columns of its keys or constants.

@@ -1,1 +1,5 @@
-//! Placeholder.
+//! What statements may do, and what becomes of them.
+
+mod definite;
+mod escapes;
+mod resolved;

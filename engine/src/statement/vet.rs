@@ -16,41 +16,143 @@ use crate::error::EngineError;
 pub(crate) const RESERVED: &str = "__springtide";
 
 const EXPRESSIONS: [&str; 16] = [
-    "COLUMN_REF", "CONSTANT", "FUNCTION", "COMPARISON", "CONJUNCTION", "OPERATOR", "CAST", "CASE",
-    "BETWEEN", "SUBQUERY", "STAR", "LAMBDA", "WINDOW", "COLLATE", "PARAMETER",
+    "COLUMN_REF",
+    "CONSTANT",
+    "FUNCTION",
+    "COMPARISON",
+    "CONJUNCTION",
+    "OPERATOR",
+    "CAST",
+    "CASE",
+    "BETWEEN",
+    "SUBQUERY",
+    "STAR",
+    "LAMBDA",
+    "WINDOW",
+    "COLLATE",
+    "PARAMETER",
     "POSITIONAL_REFERENCE",
 ];
 const OPERATORS: [&str; 13] = [
-    "OPERATOR_NOT", "OPERATOR_IS_NULL", "OPERATOR_IS_NOT_NULL", "OPERATOR_COALESCE", "OPERATOR_TRY",
-    "OPERATOR_UNPACK", "COMPARE_IN", "COMPARE_NOT_IN", "ARRAY_EXTRACT", "ARRAY_SLICE",
-    "STRUCT_EXTRACT", "ARRAY_CONSTRUCTOR", "GROUPING_FUNCTION",
+    "OPERATOR_NOT",
+    "OPERATOR_IS_NULL",
+    "OPERATOR_IS_NOT_NULL",
+    "OPERATOR_COALESCE",
+    "OPERATOR_TRY",
+    "OPERATOR_UNPACK",
+    "COMPARE_IN",
+    "COMPARE_NOT_IN",
+    "ARRAY_EXTRACT",
+    "ARRAY_SLICE",
+    "STRUCT_EXTRACT",
+    "ARRAY_CONSTRUCTOR",
+    "GROUPING_FUNCTION",
 ];
 /// Query nodes, what stands in FROM, modifiers, orders and the parts of types.
 const PARTS: [&str; 25] = [
-    "SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE", "BASE_TABLE", "JOIN",
-    "SUBQUERY", "TABLE_FUNCTION", "EMPTY", "EXPRESSION_LIST", "ORDER_MODIFIER", "LIMIT_MODIFIER",
-    "LIMIT_PERCENT_MODIFIER", "DISTINCT_MODIFIER", "ORDER_DEFAULT", "ASCENDING", "DESCENDING",
-    "DECIMAL_TYPE_INFO", "STRING_TYPE_INFO", "LIST_TYPE_INFO", "STRUCT_TYPE_INFO",
-    "ARRAY_TYPE_INFO", "UNBOUND_TYPE_INFO", "EXTRA_TYPE_INFO", "GENERIC_TYPE_INFO",
+    "SELECT_NODE",
+    "SET_OPERATION_NODE",
+    "RECURSIVE_CTE_NODE",
+    "CTE_NODE",
+    "BASE_TABLE",
+    "JOIN",
+    "SUBQUERY",
+    "TABLE_FUNCTION",
+    "EMPTY",
+    "EXPRESSION_LIST",
+    "ORDER_MODIFIER",
+    "LIMIT_MODIFIER",
+    "LIMIT_PERCENT_MODIFIER",
+    "DISTINCT_MODIFIER",
+    "ORDER_DEFAULT",
+    "ASCENDING",
+    "DESCENDING",
+    "DECIMAL_TYPE_INFO",
+    "STRING_TYPE_INFO",
+    "LIST_TYPE_INFO",
+    "STRUCT_TYPE_INFO",
+    "ARRAY_TYPE_INFO",
+    "UNBOUND_TYPE_INFO",
+    "EXTRA_TYPE_INFO",
+    "GENERIC_TYPE_INFO",
 ];
 const TYPES: [&str; 37] = [
-    "NULL", "SQLNULL", "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT",
-    "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL",
-    "VARCHAR", "BLOB", "BIT", "UUID", "DATE", "TIME", "TIME_NS", "TIME WITH TIME ZONE", "TIMESTAMP",
-    "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "INTERVAL", "LIST",
-    "ARRAY", "STRUCT", "MAP", "UNION", "STRING_LITERAL", "INTEGER_LITERAL",
+    "NULL",
+    "SQLNULL",
+    "BOOLEAN",
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "HUGEINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+    "UHUGEINT",
+    "FLOAT",
+    "DOUBLE",
+    "DECIMAL",
+    "VARCHAR",
+    "BLOB",
+    "BIT",
+    "UUID",
+    "DATE",
+    "TIME",
+    "TIME_NS",
+    "TIME WITH TIME ZONE",
+    "TIMESTAMP",
+    "TIMESTAMP_S",
+    "TIMESTAMP_MS",
+    "TIMESTAMP_NS",
+    "TIMESTAMP WITH TIME ZONE",
+    "INTERVAL",
+    "LIST",
+    "ARRAY",
+    "STRUCT",
+    "MAP",
+    "UNION",
+    "STRING_LITERAL",
+    "INTEGER_LITERAL",
 ];
 /// Types that the parser leaves to the binder, by name.
 const NAMED_TYPES: [&str; 25] = [
-    "json", "enum", "decimal", "numeric", "varint", "bignum", "bit", "bitstring", "struct", "map",
-    "union", "uuid", "blob", "bytea", "varchar", "text", "string", "list", "array", "timestamp",
-    "timestamptz", "int128", "uint128", "float8", "float4",
+    "json",
+    "enum",
+    "decimal",
+    "numeric",
+    "varint",
+    "bignum",
+    "bit",
+    "bitstring",
+    "struct",
+    "map",
+    "union",
+    "uuid",
+    "blob",
+    "bytea",
+    "varchar",
+    "text",
+    "string",
+    "list",
+    "array",
+    "timestamp",
+    "timestamptz",
+    "int128",
+    "uint128",
+    "float8",
+    "float4",
 ];
 const COLLATIONS: [&str; 6] =
     ["binary", "nocase", "noaccent", "nfc", "nocase.noaccent", "noaccent.nocase"];
 /// Names that DuckDB turns into calls where no column has them; clocks are `clock.rs`'s.
 const HIDDEN_CALLS: [&str; 7] = [
-    "current_catalog", "current_role", "current_schema", "current_user", "session_user", "user",
+    "current_catalog",
+    "current_role",
+    "current_schema",
+    "current_user",
+    "session_user",
+    "user",
     "current_query",
 ];
 
@@ -62,8 +164,20 @@ pub(super) fn vet(
     select: &Value,
     tables: &BTreeMap<TableName, TableSchema>,
 ) -> Result<BTreeSet<TableName>, EngineError> {
-    let mut vetting = Vetting { tables, named: BTreeSet::new(), aliases: clock::aliases(select) };
+    let mut vetting = Vetting {
+        tables,
+        named: BTreeSet::new(),
+        aliases: clock::aliases(select),
+        clocks: BTreeSet::new(),
+    };
     vetting.node(select, &[])?;
+    let of_table = |clock: &String| {
+        let mut named = vetting.named.iter().filter_map(|name| tables.get(name));
+        named.any(|table| has_column(table, clock))
+    };
+    let both =
+        vetting.clocks.iter().find(|clock| vetting.aliases.contains(*clock) || of_table(clock));
+    both.map_or(Ok(()), |clock| Err(ambiguous(clock)))?;
     Ok(vetting.named)
 }
 
@@ -72,6 +186,8 @@ struct Vetting<'a> {
     named: BTreeSet<TableName>,
     /// Every name that the statement gives to something, lower case.
     aliases: BTreeSet<String>,
+    /// Names alone that read the clock unless a column has them, lower case.
+    clocks: BTreeSet<String>,
 }
 
 impl Vetting<'_> {
@@ -94,6 +210,7 @@ impl Vetting<'_> {
             self.expression(node)?;
             // A client's text is no identifier.
             if class(node) == "CONSTANT" {
+                identifier(text(node, "alias"))?;
                 return self.node(&node["value"]["type"], scope);
             }
         } else if node.get("type").is_some_and(Value::is_string) {
@@ -177,7 +294,7 @@ impl Vetting<'_> {
         }
     }
 
-    fn expression(&self, node: &Value) -> Result<(), EngineError> {
+    fn expression(&mut self, node: &Value) -> Result<(), EngineError> {
         let (class, kind) = (class(node), text(node, "type"));
         if !EXPRESSIONS.contains(&class) {
             return Err(forbidden(class.to_lowercase(), "statements only read"));
@@ -198,7 +315,7 @@ impl Vetting<'_> {
     }
 
     /// A name alone may be a call in disguise.
-    fn column(&self, node: &Value) -> Result<(), EngineError> {
+    fn column(&mut self, node: &Value) -> Result<(), EngineError> {
         let [Value::String(name)] = list(node, "column_names") else { return Ok(()) };
         let name = name.to_lowercase();
         let is_column = self.aliases.contains(&name)
@@ -206,14 +323,18 @@ impl Vetting<'_> {
         if HIDDEN_CALLS.contains(&name.as_str()) && !is_column {
             return Err(forbidden(format!("`{name}`"), "an answer may not depend on who asks"));
         }
-        if clock::is_hidden_clock(&name) && is_column {
-            return Err(forbidden(
-                format!("`{name}` alone, which is both a column and the clock"),
-                "write `table.column` for the column or `now()` for the clock",
-            ));
+        if clock::is_hidden_clock(&name) {
+            self.clocks.insert(name);
         }
         Ok(())
     }
+}
+
+fn ambiguous(clock: &str) -> EngineError {
+    forbidden(
+        format!("`{clock}` alone, which is both a column and the clock"),
+        "write `table.column` for the column or `now()` for the clock",
+    )
 }
 
 fn has_column(table: &TableSchema, name: &str) -> bool {
