@@ -57,7 +57,7 @@ pub(crate) enum Encoder<W: Write> {
     /// As they are.
     Identity(W),
     /// `gzip`, without a time in its header, so that equal answers have equal bytes.
-    Gzip(GzEncoder<W>),
+    Gzip(Box<GzEncoder<W>>),
     /// `br`.
     Brotli(Box<CompressorWriter<W>>),
 }
@@ -67,7 +67,7 @@ impl<W: Write> Encoder<W> {
     pub(crate) fn new(coding: Coding, to: W) -> Self {
         match coding {
             Coding::Identity => Self::Identity(to),
-            Coding::Gzip => Self::Gzip(GzEncoder::new(to, Compression::new(GZIP_LEVEL))),
+            Coding::Gzip => Self::Gzip(Box::new(GzEncoder::new(to, Compression::new(GZIP_LEVEL)))),
             Coding::Brotli => {
                 let params = BrotliEncoderParams {
                     quality: BROTLI_QUALITY,

@@ -122,6 +122,6 @@ fn did_you_mean(nearest: &Option<String>) -> String {
 /// The candidate that looks most like a name, if any does.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     let distance = |candidate: &&str| strsim::damerau_levenshtein(name, candidate);
-    let most = (name.chars().count() / 3).max(1).min(3);
+    let most = (name.chars().count() / 3).clamp(1, 3);
     candidates.min_by_key(distance).filter(|c| distance(c) <= most).map(str::to_owned)
 }

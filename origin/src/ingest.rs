@@ -27,7 +27,12 @@ pub(crate) async fn ingest(
     origin.writers.check(head)?;
     declared(origin, table)?;
     let key = idempotency_key(head)?;
-    let _place = origin.ingest_body()?;
+    // A body of unknown length may be of any.
+    let length = body
+        .size_hint()
+        .exact()
+        .map_or(INGEST_BODY_BYTES, |exact| usize::try_from(exact).unwrap_or(INGEST_BODY_BYTES));
+    let _room = origin.ingest_room(length).await?;
     let rows = read(origin, head, body, INGEST_BODY_BYTES).await?;
     if rows.iter().all(u8::is_ascii_whitespace) {
         return Err(RequestError::BodyMissing);

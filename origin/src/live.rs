@@ -107,7 +107,9 @@ impl LiveHub {
         };
         let mut watchers = self.watchers.lock();
         watchers.retain(|_, watcher| watcher.strong_count() > 0);
-        if let Some(watcher) = watchers.get(&key).and_then(Weak::upgrade) {
+        let running = watchers.get(&key).and_then(Weak::upgrade);
+        // One whose file changed has ended, though clients may still hold it.
+        if let Some(watcher) = running.filter(|watcher| watcher.state.has_changed().is_ok()) {
             return watcher;
         }
         let end = CancellationToken::new();

@@ -7,6 +7,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use springtide_engine::Engine;
 use springtide_freshness::Freshness;
 use springtide_protocol::clock::Clock;
+use springtide_protocol::limits::INGEST_BODY_BYTES;
 use springtide_protocol::{Change, Tag};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -34,7 +35,7 @@ pub struct Origin {
     pub(crate) live: LiveHub,
     pub(crate) metrics: PrometheusHandle,
     event_streams: Arc<Semaphore>,
-    ingest_bodies: Arc<Semaphore>,
+    ingest_bytes: Arc<Semaphore>,
     executions: AtomicU64,
 }
 
@@ -57,6 +58,8 @@ impl Origin {
                 "open beyond this machine without a token: writes and /v1/admin are off"
             );
         }
+        // One body of the largest size must fit, else it would wait for ever.
+        let ingest_bytes = settings.bounds.ingest_bytes.max(INGEST_BODY_BYTES as u32);
         let spool = SpoolSpace::new(settings.scratch_folder.clone(), settings.bounds.spool_bytes);
         Ok(Self {
             queries: queries.map_err(OriginError::Queries)?,
@@ -68,7 +71,7 @@ impl Origin {
             live: LiveHub::default(),
             metrics: health::recorder(),
             event_streams: Arc::new(Semaphore::new(settings.bounds.event_streams)),
-            ingest_bodies: Arc::new(Semaphore::new(settings.bounds.ingest_bodies)),
+            ingest_bytes: Arc::new(Semaphore::new(ingest_bytes as usize)),
             executions: AtomicU64::new(0),
             settings,
             engine,
@@ -99,11 +102,19 @@ impl Origin {
         permit.map_err(|_| RequestError::Busy { what: "event streams", limit })
     }
 
-    /// A place among the ingest bodies in memory.
-    pub(crate) fn ingest_body(&self) -> Result<OwnedSemaphorePermit, RequestError> {
-        let limit = self.settings.bounds.ingest_bodies;
-        let permit = self.ingest_bodies.clone().try_acquire_owned();
-        permit.map_err(|_| RequestError::Busy { what: "ingest requests", limit })
+    /// Room in memory for an ingest body.
+    pub(crate) async fn ingest_room(
+        &self,
+        bytes: usize,
+    ) -> Result<OwnedSemaphorePermit, RequestError> {
+        let busy = || RequestError::Busy {
+            what: "bytes of ingest bodies",
+            limit: self.settings.bounds.ingest_bytes as usize,
+        };
+        let bytes = u32::try_from(bytes.clamp(1, INGEST_BODY_BYTES)).unwrap_or(u32::MAX);
+        let room = self.ingest_bytes.clone().acquire_many_owned(bytes);
+        let room = tokio::time::timeout(self.settings.bounds.body_time, room).await;
+        room.map_err(|_elapsed| busy())?.map_err(|_closed| busy())
     }
 
     /// Announces that answers under tags are stale, for a cause that is no row's.

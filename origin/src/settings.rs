@@ -49,8 +49,9 @@ pub struct ServerBounds {
     pub connections: usize,
     /// Streams of `/v1/changes` and `/v1/live` at once.
     pub event_streams: usize,
-    /// Ingest bodies held in memory at once.
-    pub ingest_bodies: usize,
+    /// Bytes of ingest bodies in memory at once; a request beyond them waits, at
+    /// most `body_time`.
+    pub ingest_bytes: u32,
     /// Bytes of large answers in the scratch folder at once.
     pub spool_bytes: u64,
     /// Bytes of one request's headers.
@@ -98,7 +99,7 @@ impl Default for ServerBounds {
         Self {
             connections: 1024,
             event_streams: 512,
-            ingest_bodies: 8,
+            ingest_bytes: 256 * 1024 * 1024,
             spool_bytes: 4 * 1024 * 1024 * 1024,
             header_bytes: 32 * 1024,
             header_time: Duration::from_secs(10),

@@ -157,7 +157,7 @@ impl Pieces {
         self.gathered_bytes += piece.len();
         let plain = matches!(&self.encoder, Encoder::Identity(spool) if !spool.is_on_disk());
         let stays_in_memory = self.gathered_bytes <= BUFFERED_BODY_BYTES;
-        if (plain && stays_in_memory) || piece.len() <= INLINE_BYTES && stays_in_memory {
+        if stays_in_memory && (plain || piece.len() <= INLINE_BYTES) {
             self.encoder.write(&piece).map_err(spooling)?;
             return Ok(self);
         }

@@ -97,7 +97,8 @@ function tableOf(answer) {
 // An answer with the headers that say where it comes from.
 async function ask(url) {
   const start = performance.now();
-  const response = await fetch(url, { cache: "no-cache" });
+  // As any page would: what is held is revalidated by its ETag.
+  const response = await fetch(url);
   const body = await response.json();
   const header = (name) => response.headers.get(name) || "";
   return {
@@ -132,18 +133,22 @@ class Query {
       element("p", { class: "soft" }, query.description || ""), this.picture, this.facts);
     this.etag = null;
     this.asked = 0;
-    this.waiting = null;
+    this.waiting = null; // a fetch that is due
+    this.busy = false; // a fetch that runs
+    this.again = false; // something changed while it ran
   }
 
   // Soon, but not more often than REFETCH_MS.
   refresh() {
-    if (this.waiting !== null) return;
+    if (this.busy) this.again = true;
+    if (this.busy || this.waiting !== null) return;
     const pause = Math.max(0, this.asked + REFETCH_MS - performance.now());
     this.waiting = setTimeout(() => this.fetch(), pause);
   }
 
   async fetch() {
     this.asked = performance.now();
+    [this.waiting, this.busy, this.again] = [null, true, false];
     try {
       const answer = await ask(this.query.url);
       if (!answer.ok) throw new Error(answer.body.detail);
@@ -152,7 +157,8 @@ class Query {
     } catch (error) {
       this.facts.replaceChildren(element("span", { class: "bad" }, String(error.message || error)));
     }
-    this.waiting = null;
+    this.busy = false;
+    if (this.again) this.refresh();
   }
 
   show(answer) {

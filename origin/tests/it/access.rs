@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use springtide_origin::{AccessSettings, Algorithm, OriginSettings, RestrictedTable};
 
 use crate::house::{House, START, sql};
+use crate::streams::{Event, Events};
 
 const SECRET: &[u8] = b"a secret of thirty-two bytes....";
 const SUM: &str = "SELECT sum(pay) AS pay FROM payroll";
@@ -110,4 +111,46 @@ async fn lists_hide_what_may_not_be_read() {
     let lines = [("authorization", hr.as_str())];
     assert_eq!(names(house.get_with("/v1/tables", &lines).await), ["flights", "payroll"]);
     assert_eq!(house.get("/v1/tables/payroll").await.status, 401);
+}
+
+#[tokio::test]
+async fn the_feed_is_filtered() {
+    let house = house().await;
+    let hr = token(json!({"role": "hr", "regions": ["eu"]}));
+    let mut open = Events::open(&house, "/v1/changes", &[]).await;
+    let mut hrs = Events::open(&house, "/v1/changes", &[("authorization", &hr)]).await;
+    let beat = open.next_of("heartbeat").await;
+    assert!(!beat.data.to_string().contains("payroll"), "{beat:?}");
+    hrs.next_of("heartbeat").await;
+    house.ingest("payroll", r#"{"name":"dan","region":"us","pay":7}"#).await;
+    house.flight(1, "2001-03-31", 5).await;
+    let sequence = |event: &Event| event.id.split('-').nth(1).unwrap().parse::<u64>().unwrap();
+    let told = loop {
+        let change = hrs.next_of("change").await;
+        if change.data["table"] == "payroll" {
+            break sequence(&change);
+        }
+    };
+    // Everything up to there has been told to the other as well.
+    loop {
+        let event = open.next().await.unwrap();
+        assert!(!event.data.to_string().contains("payroll"), "{event:?}");
+        if event.kind == "heartbeat" && sequence(&event) >= told {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_live_query_needs_what_its_answer_needs() {
+    let house = house().await;
+    house.publish("pay", &format!("/* */ {SUM}")).await;
+    let mut nobody = Events::open(&house, "/v1/live/pay", &[]).await;
+    let refused = nobody.next_of("problem").await;
+    assert_eq!(refused.data["status"], 401);
+    let eu = token(json!({"role": "hr", "regions": ["eu"]}));
+    let mut live = Events::open(&house, "/v1/live/pay", &[("authorization", &eu)]).await;
+    let etag = live.next_of("etag").await;
+    let answer = house.get_with("/v1/q/pay", &[("authorization", &eu)]).await;
+    assert_eq!(etag.data["etag"], answer.etag());
 }

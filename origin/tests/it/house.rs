@@ -80,7 +80,7 @@ pub(crate) struct House {
     pub(crate) serving: JoinHandle<std::io::Result<()>>,
     freshness: Freshness,
     client: Client<HttpConnector, Full<Bytes>>,
-    folder: tempfile::TempDir,
+    folder: Option<tempfile::TempDir>,
 }
 
 /// What came back.
@@ -105,14 +105,24 @@ impl House {
 
     /// A house with other settings of its origin.
     pub(crate) async fn with(change: impl FnOnce(&mut OriginSettings)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let house = Self::over(tempfile::tempdir().unwrap(), change).await;
+        house.until_ready().await;
+        house
+    }
+
+    /// A house over a folder, with what an earlier one left in it; not ready yet.
+    pub(crate) async fn over(
+        folder: tempfile::TempDir,
+        change: impl FnOnce(&mut OriginSettings),
+    ) -> Self {
         let state = folder.path().join("state");
         std::fs::create_dir_all(folder.path().join("queries")).unwrap();
         std::fs::create_dir_all(&state).unwrap();
         let clock = Arc::new(HandClock(AtomicI64::new(START)));
         let text = format!("folder = {:?}\n{TABLES}", state.display().to_string());
         let settings: FreshnessSettings = toml::from_str(&text).unwrap();
-        let freshness = Freshness::start(settings, Arc::new(RunningClock(Instant::now()))).await.unwrap();
+        let freshness =
+            Freshness::start(settings, Arc::new(RunningClock(Instant::now()))).await.unwrap();
         let engine = Engine::open(EngineSettings {
             sessions: 2,
             threads: 2,
@@ -132,9 +142,31 @@ impl House {
         let stop = CancellationToken::new();
         let serving = tokio::spawn(Arc::clone(&origin).serve(listener, stop.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        let house = Self { origin, clock, address, stop, serving, freshness, client, folder };
-        house.until_ready().await;
-        house
+        let folder = Some(folder);
+        Self { origin, clock, address, stop, serving, freshness, client, folder }
+    }
+
+    /// Stops everything; the folder stays.
+    pub(crate) async fn close(mut self) -> tempfile::TempDir {
+        self.stop.cancel();
+        (&mut self.serving).await.unwrap().unwrap();
+        self.freshness.shutdown().await;
+        self.folder.take().unwrap()
+    }
+
+    /// Waits until the snapshot alone answers.
+    pub(crate) async fn until_snapshot_only(&self, table: &str) {
+        let table = table.parse().unwrap();
+        let is_so = || {
+            let status = self.freshness.status(&table);
+            status.is_some_and(|s| s.version.is_some() && s.is_snapshot_only)
+        };
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while !is_so() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "{:?}", self.freshness.status(&table));
     }
 
     async fn until_ready(&self) {
@@ -155,7 +187,7 @@ impl House {
     }
 
     pub(crate) fn queries(&self) -> PathBuf {
-        self.folder.path().join("queries")
+        self.folder.as_ref().unwrap().path().join("queries")
     }
 
     /// Publishes a query and waits until it is known.

@@ -11,21 +11,21 @@ use tokio::time::timeout;
 use crate::house::{House, Lines, PATIENCE};
 
 /// A stream of events.
-struct Events {
+pub(crate) struct Events {
     body: Incoming,
     text: String,
 }
 
 /// One event: its kind, id and data.
 #[derive(Debug)]
-struct Event {
-    kind: String,
-    id: String,
-    data: Value,
+pub(crate) struct Event {
+    pub(crate) kind: String,
+    pub(crate) id: String,
+    pub(crate) data: Value,
 }
 
 impl Events {
-    async fn open(house: &House, target: &str, lines: Lines<'_>) -> Self {
+    pub(crate) async fn open(house: &House, target: &str, lines: Lines<'_>) -> Self {
         let response = house.send(Method::GET, target, lines, "").await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
@@ -34,7 +34,7 @@ impl Events {
     }
 
     /// The next event; `None` at the stream's end.
-    async fn next(&mut self) -> Option<Event> {
+    pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
             while let Some((block, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| {
@@ -57,7 +57,7 @@ impl Events {
         }
     }
 
-    async fn next_of(&mut self, kind: &str) -> Event {
+    pub(crate) async fn next_of(&mut self, kind: &str) -> Event {
         loop {
             let event = self.next().await.expect("the stream goes on");
             if event.kind == kind {
