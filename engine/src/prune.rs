@@ -99,25 +99,32 @@ impl Comparison {
 }
 
 impl Predicate {
-    /// All of `parts`; [`Self::Unknown`] parts say nothing and are left out.
+    /// All of `parts`. What is unknown stays, once: below a NOT it counts.
     #[must_use]
     pub fn and(parts: Vec<Self>) -> Self {
         let mut known = Vec::with_capacity(parts.len());
+        let mut unknown = parts.is_empty();
         for part in parts {
             match part {
-                Self::Unknown => {}
+                Self::False => return Self::False,
+                Self::Unknown => unknown = true,
                 Self::And(inner) => known.extend(inner),
                 other => known.push(other),
             }
         }
-        if known.iter().any(|part| matches!(part, Self::False)) {
-            return Self::False;
+        if unknown {
+            known.push(Self::Unknown);
         }
-        match known.len() {
-            0 => Self::Unknown,
-            1 => known.remove(0),
-            _ => Self::And(known),
-        }
+        if known.len() == 1 { known.remove(0) } else { Self::And(known) }
+    }
+
+    /// The same for the question whether it holds: what is unknown and stands beside
+    /// other conditions says nothing.
+    #[must_use]
+    pub fn relaxed(self) -> Self {
+        let Self::And(mut parts) = self else { return self };
+        parts.retain(|part| !matches!(part, Self::Unknown));
+        Self::and(parts)
     }
 
     /// Any of `parts`; none of nothing.

@@ -111,7 +111,7 @@ impl Found<'_> {
             let pieces: Vec<&str> = pieces(text).collect();
             parts.push(filter::predicate(self.connection, &pieces, schema)?);
         }
-        let predicate = Predicate::and(parts);
+        let predicate = Predicate::and(parts).relaxed();
         predicate.columns(&mut columns);
         self.scans.entry(table.to_owned()).or_default().push(Scan { columns, predicate });
         Ok(())

@@ -353,6 +353,14 @@ fn bounds_prune_what_they_can() {
 }
 
 #[test]
+fn what_is_unknown_below_a_not_may_make_it_true() {
+    let sql = "SELECT 1 FROM readings WHERE NOT (id < 1.5 AND isnan(f))";
+    let predicate = prepare(sql).unwrap().read(&name("readings")).unwrap().predicate.clone();
+    let null = ColumnStatistics { nulls: Some(1), rows: 1, ..ColumnStatistics::default() };
+    assert!(predicate.may_match(&[null]), "{predicate:?}");
+}
+
+#[test]
 fn a_float_bound_says_nothing_about_nan() {
     let sql = "SELECT 1 FROM readings WHERE f > 100";
     let predicate = prepare(sql).unwrap().read(&name("readings")).unwrap().predicate.clone();
