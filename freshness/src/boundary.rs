@@ -17,23 +17,26 @@
 //! | L > B, E ≤ B | cannot be: coverage is never empty below its start |
 //! | L > B (the lake rolled back) | read anew from B |
 //! | E < B (another committer is ahead) | they meet: the tail adds nothing, the end is B |
-//! | low > E while reading | gap ahead: `[E,low)` is lost; what was read stays right, the end cannot move |
+//! | low > E while reading, low ≤ B | read anew from low: the lake has what is gone |
+//! | low > E while reading, low > B | gap ahead: `[E,low)` is lost; what was read stays right, the end cannot move |
 //!
 //! The end of a partition is max(B,E). A table is *catching up* until its end
 //! has reached the high watermarks seen at start, and *live* from then on.
 //! *Gap* is left when a later snapshot or stream makes them meet; *halted* never
 //! is: someone has to look.
 
-use std::fmt;
-
 use springtide_protocol::{Offset, OffsetMap, PartitionId};
 use springtide_relation::ChunkId;
 use uuid::Uuid;
 
-use crate::stream::TopicDescription;
+use crate::stream::{TopicDescription, Watermarks};
+
+mod phase;
 
 #[cfg(test)]
 mod tests;
+
+pub use phase::{Gap, Halt, Phase};
 
 /// What a snapshot says about the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,60 +80,6 @@ pub enum Directive {
     Resume(OffsetMap),
     /// Stop reading.
     Stop,
-}
-
-/// Why snapshot and tail do not meet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Gap {
-    /// The snapshot does not tell its boundary.
-    BoundaryUnknown,
-    /// The stream no longer holds what follows the boundary (or the tail's end).
-    Lost {
-        /// The partition.
-        partition: PartitionId,
-        /// The first offset that is needed.
-        needed: Offset,
-        /// The first offset that is there.
-        low: Offset,
-    },
-}
-
-/// Why a table was halted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Halt {
-    /// The topic's id is not the one that the lake's offsets belong to.
-    TopicRecreated {
-        /// The id recorded with the boundary.
-        recorded: Option<Uuid>,
-        /// The topic's id now.
-        found: Uuid,
-    },
-    /// A partition that the lake has rows of is not in the topic.
-    PartitionMissing(PartitionId),
-    /// The stream ends before what was read from it.
-    Truncated {
-        /// The partition.
-        partition: PartitionId,
-        /// Where it was read to.
-        read: Offset,
-        /// Where it ends now.
-        high: Offset,
-    },
-}
-
-/// Where a table stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// The stream has not been seen yet.
-    Starting,
-    /// The end is below the high watermarks seen at start.
-    CatchingUp,
-    /// Reading as rows come.
-    Live,
-    /// The snapshot alone answers, or the end cannot move.
-    Gap(Gap),
-    /// Stopped until someone has looked.
-    Halted(Halt),
 }
 
 /// The machine of one table.
@@ -218,10 +167,17 @@ impl Boundary {
 
     /// Takes one event.
     pub fn step(&mut self, event: &Event<'_>) -> Directive {
-        if matches!(self.phase, Phase::Halted(_)) {
-            return Directive::None;
-        }
         match event {
+            // What was read answers on, beside whatever the lake is by now.
+            Event::Snapshot(mark) if self.is_halted() => {
+                self.mark = (*mark).clone();
+                Directive::None
+            }
+            Event::Topic(_) | Event::Progress(_) | Event::OutOfRange { .. }
+                if self.is_halted() =>
+            {
+                Directive::None
+            }
             Event::Snapshot(mark) => self.on_snapshot(mark),
             Event::Topic(topic) => self.on_topic(topic),
             Event::Progress(positions) => self.on_progress(positions),
@@ -232,10 +188,15 @@ impl Boundary {
         }
     }
 
+    const fn is_halted(&self) -> bool {
+        matches!(self.phase, Phase::Halted(_))
+    }
+
     fn on_snapshot(&mut self, mark: &Mark) -> Directive {
         self.mark = mark.clone();
         let Some(topic) = self.topic.clone() else { return Directive::None };
-        if let Some(halt) = self.contradiction(&topic) {
+        // Only its identity: where it ended when it was described says nothing now.
+        if let Some(halt) = self.other_topic(&topic) {
             return self.halt(halt);
         }
         let Some(boundary) = &self.mark.boundary else {
@@ -283,21 +244,27 @@ impl Boundary {
         Directive::Resume(self.next.clone())
     }
 
-    /// What cannot be true of this topic and what was committed or read from it.
+    /// Whether the lake's offsets belong to another topic than this.
+    fn other_topic(&self, topic: &TopicDescription) -> Option<Halt> {
+        let recorded = self.mark.topic_id;
+        let committed = || {
+            let boundary = self.mark.boundary.iter();
+            boundary.flat_map(OffsetMap::iter).any(|(_, next)| next > Offset::ZERO)
+        };
+        let other = recorded != Some(topic.topic_id) && (recorded.is_some() || committed());
+        other.then_some(Halt::TopicRecreated { recorded, found: topic.topic_id })
+    }
+
+    /// What cannot be true of a topic that was described just now and of what was
+    /// committed or read from it. While it is read, the reader is ahead of any description.
     fn contradiction(&self, topic: &TopicDescription) -> Option<Halt> {
-        let boundary = self.mark.boundary.clone().unwrap_or_default();
-        let committed = boundary.iter().any(|(_, next)| next > Offset::ZERO);
-        let same = self.mark.topic_id == Some(topic.topic_id);
-        if !same && (committed || self.mark.topic_id.is_some()) {
-            let recorded = self.mark.topic_id;
-            return Some(Halt::TopicRecreated { recorded, found: topic.topic_id });
+        if let Some(halt) = self.other_topic(topic) {
+            return Some(halt);
         }
-        let needed = boundary.max(&self.next);
+        let needed = self.mark.boundary.clone().unwrap_or_default().max(&self.next);
         needed.iter().filter(|(_, next)| *next > Offset::ZERO).find_map(|(partition, read)| {
             match topic.watermarks.get(&partition) {
                 None => Some(Halt::PartitionMissing(partition)),
-                // The description may be older than what was read since: only
-                // the lake's boundary and a fresh start are held against it.
                 Some(marks) if marks.high < read && !self.reading => {
                     Some(Halt::Truncated { partition, read, high: marks.high })
                 }
@@ -367,6 +334,13 @@ impl Boundary {
         if low <= needed {
             return Directive::Resume(self.next.clone());
         }
+        if let Some(topic) = &mut self.topic {
+            topic.watermarks.insert(partition, Watermarks { low, high });
+        }
+        let in_lake = self.mark.boundary.as_ref().is_some_and(|b| low <= b.next(partition));
+        if in_lake && let Some(topic) = self.topic.clone() {
+            return self.seat(&topic);
+        }
         self.reading = false;
         self.phase = Phase::Gap(Gap::Lost { partition, needed, low });
         Directive::Stop
@@ -376,70 +350,5 @@ impl Boundary {
         self.reading = false;
         self.phase = Phase::Halted(halt);
         Directive::Stop
-    }
-}
-
-impl fmt::Display for Gap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BoundaryUnknown => f.write_str(
-                "the current snapshot does not tell which offsets it holds (a commit by another \
-                 writer): declare `foreign_commits = true` if it may add rows of its own",
-            ),
-            Self::Lost { partition, needed, low } => write!(
-                f,
-                "partition {partition}: offsets {needed} to {low} are gone from the stream and \
-                 not in the lake: lengthen the topic's retention or commit more often"
-            ),
-        }
-    }
-}
-
-impl fmt::Display for Halt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TopicRecreated { recorded: Some(recorded), found } => write!(
-                f,
-                "the topic was made anew (its id is {found}, the lake's offsets belong to \
-                 {recorded}): point the table at the old topic or start a new table"
-            ),
-            Self::TopicRecreated { recorded: None, found } => write!(
-                f,
-                "the lake tells offsets but not of which topic; topic {found} cannot be \
-                 trusted to be that one"
-            ),
-            Self::PartitionMissing(partition) => {
-                write!(f, "partition {partition}, of which the lake has rows, is not in the topic")
-            }
-            Self::Truncated { partition, read, high } => write!(
-                f,
-                "partition {partition} ends at {high}, but offsets up to {read} were read from \
-                 it: the stream lost records (unclean election, or a restored backup)"
-            ),
-        }
-    }
-}
-
-impl Phase {
-    /// A word for labels and status.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::CatchingUp => "catching-up",
-            Self::Live => "live",
-            Self::Gap(_) => "gap",
-            Self::Halted(_) => "halted",
-        }
-    }
-
-    /// What happened, in words, where something did.
-    #[must_use]
-    pub fn reason(&self) -> Option<String> {
-        match self {
-            Self::Gap(gap) => Some(gap.to_string()),
-            Self::Halted(halt) => Some(halt.to_string()),
-            Self::Starting | Self::CatchingUp | Self::Live => None,
-        }
     }
 }

@@ -18,9 +18,6 @@ use crate::table::shared::Shared;
 use crate::table::NotExact;
 use crate::tail::{OpenRows, file};
 
-#[cfg(test)]
-mod tests;
-
 /// How long it is waited for a minimum where nothing else is said.
 pub const WAIT: Duration = Duration::from_secs(2);
 /// When to try again after a minimum was not reached.

@@ -208,7 +208,7 @@ impl Tail {
         }
     }
 
-    /// Lets go of segments that lie wholly below `floor` and of chunks that end there.
+    /// Lets go of segments that lie wholly below `floor`, and of chunks below all that is left.
     /// Returns the new start where it moved.
     pub(crate) fn evict(&mut self, floor: &OffsetMap) -> Option<OffsetMap> {
         let mut moved = false;
@@ -227,12 +227,14 @@ impl Tail {
             self.sealed.pop_front();
             moved = true;
         }
-        let before = self.chunks.len();
-        self.chunks.retain(|id, _| id.end() > floor.next(id.partition));
-        if self.chunks.len() != before {
-            self.generation += 1;
+        if !moved {
+            return None;
         }
-        moved.then(|| self.start.clone())
+        // As long as its rows are covered a chunk may be asked for (a rollback).
+        let start = self.start.clone();
+        self.chunks.retain(|id, _| id.end() > start.next(id.partition));
+        self.generation += 1;
+        Some(start)
     }
 
     /// What is held.

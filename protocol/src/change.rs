@@ -25,6 +25,8 @@ pub struct Change {
     /// The version from which the change can be seen (unsigned text; may be partial).
     pub version: String,
     /// The tags it touches: the table partitions and the table.
+    /// Where the table is named and none of its partitions, any part of it may have changed:
+    /// answers under each of its partitions are touched too.
     pub tags: Vec<Tag>,
     /// When it was announced, RFC 3339, UTC.
     pub at: String,

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use springtide_protocol::{OffsetMap, TableName, TableVersion};
-use springtide_relation::{
-    ChunkId, Coverage, Relation, SegmentData, SegmentFile, TagPartition, TailBatch,
-};
+use springtide_protocol::{Offset, OffsetMap, PartitionId, TableName, TableVersion};
+use springtide_relation::{Relation, SegmentData, SegmentFile, TagPartition, TailBatch};
 use uuid::Uuid;
+
+mod commits;
+mod publishing;
 
 use super::kept::{Kept, KeptSnapshots};
 use super::touched::Touched;
@@ -19,12 +20,6 @@ use crate::lake::LakeSnapshot;
 use crate::settings::{CommitSettings, TailSettings};
 use crate::stream::TopicDescription;
 use crate::tail::{Holdings, SealJob, Tail};
-
-/// Most rows of one commit, in multiples of `commit.rows`: a backlog is committed in steps.
-const BACKLOG_COMMIT_FACTOR: u64 = 4;
-/// Positions that moved without rows are committed this much more rarely than
-/// rows, in multiples of `commit.every`.
-const IDLE_COMMIT_FACTOR: u32 = 30;
 
 /// The open segment is closed at this share of the memory bound, whatever its rows.
 const OPEN_MEMORY_SHARE: u64 = 4;
@@ -160,12 +155,16 @@ impl Core {
         let decoded_anew = current.snapshot.schema_id != snapshot.schema_id
             || current.snapshot.decode_epoch != snapshot.decode_epoch
             || current.snapshot.table_uuid != snapshot.table_uuid;
-        let other_rows = current.snapshot.foreign_sequence != snapshot.foreign_sequence
-            || decoded_anew
-            || !self.boundary.end().covers(&mark(&snapshot).boundary.unwrap_or_default());
-        if other_rows {
-            // Rows that did not come through our tail: which partitions they are in is not known.
+        let boundary = snapshot.boundary.known().cloned().unwrap_or_default();
+        if decoded_anew {
             self.touched.join(Touched::Table);
+        } else if current.snapshot.foreign_sequence != snapshot.foreign_sequence
+            || !self.boundary.end().covers(&boundary)
+        {
+            // Rows that did not come through our tail.
+            let files: (&[_], &[_]) = (&current.snapshot.files, &snapshot.files);
+            let partition = self.settings.tag_partition.as_ref();
+            self.touched.join(Touched::of_files(files, &snapshot.schema, partition));
         }
         self.kept.install(Kept::new(snapshot.clone()), now);
         let directive = self.boundary.step(&Event::Snapshot(&mark(&snapshot)));
@@ -189,9 +188,9 @@ impl Core {
     /// The stream does not hold what the reader asked for.
     pub(crate) fn out_of_range(
         &mut self,
-        partition: springtide_protocol::PartitionId,
-        low: springtide_protocol::Offset,
-        high: springtide_protocol::Offset,
+        partition: PartitionId,
+        low: Offset,
+        high: Offset,
     ) -> Directive {
         let directive = self.boundary.step(&Event::OutOfRange { partition, low, high });
         self.followed(directive)
@@ -224,7 +223,7 @@ impl Core {
         let seen = self.published.as_ref().map(|p| p.relation.version.offsets.clone());
         let seen = seen.unwrap_or_default();
         for batch in &taken {
-            let end = springtide_protocol::Offset(i64::MAX);
+            let end = Offset(i64::MAX);
             let Some(fresh) = batch.window(seen.next(batch.partition), end) else { continue };
             let partition = self.settings.tag_partition.as_ref();
             self.touched.join(Touched::of_rows(&fresh.rows, partition));
@@ -268,141 +267,6 @@ impl Core {
         held.memory_bytes >= self.settings.tail.memory || held.disk_bytes >= self.settings.tail.disk
     }
 
-    /// When a commit is due that nothing but time brings about; `None`: none is waiting.
-    pub(crate) fn commit_due_micros(&self) -> Option<i64> {
-        let boundary = self.boundary.boundary()?;
-        let since = self.waiting_since?;
-        let (rows, _) = self.tail.waiting(boundary);
-        let factor = if rows == 0 { IDLE_COMMIT_FACTOR } else { 1 };
-        let age = self.settings.commit.every.saturating_mul(factor);
-        Some(since.saturating_add(i64::try_from(age.as_micros()).unwrap_or(i64::MAX)))
-    }
-
-    /// Plans a commit where one is due, or `asked` for. `None`: nothing to commit,
-    /// not possible now, or one is under way.
-    pub(crate) fn plan_commit(&mut self, asked: bool, now: i64) -> Option<CommitJob> {
-        if self.is_committing || !self.boundary.meets() {
-            return None;
-        }
-        let topic = self.topic.clone()?;
-        let from = self.boundary.boundary()?.clone();
-        if from.covers(self.tail.next()) {
-            return None;
-        }
-        let commit = self.settings.commit;
-        let (rows, bytes) = self.tail.waiting(&from);
-        let full = rows >= commit.rows || bytes >= commit.bytes;
-        let aged = self.commit_due_micros().is_some_and(|due| due <= now);
-        let squeezed = self.is_saturated();
-        if !(asked || commit.enabled && (full || aged || squeezed)) {
-            return None;
-        }
-        let sealed = self.tail.seal();
-        let most = commit.rows.saturating_mul(BACKLOG_COMMIT_FACTOR);
-        let (parts, next) = self.tail.committable(&from, most);
-        self.is_committing = true;
-        let decode_epoch = self.snapshot().decode_epoch;
-        Some(CommitJob { from, next, topic, decode_epoch, parts, sealed })
-    }
-
-    /// The commit under way ended: with the snapshot that it made, or without.
-    pub(crate) fn committed(
-        &mut self,
-        made: Option<Arc<LakeSnapshot>>,
-        asked_micros: i64,
-        now: i64,
-    ) -> Directive {
-        self.is_committing = false;
-        let Some(snapshot) = made else {
-            // Tried again after the usual age, not at once.
-            self.waiting_since = Some(now);
-            return Directive::None;
-        };
-        self.last_commit_micros = Some(now);
-        let directive = self.install(snapshot, asked_micros, now);
-        let boundary = self.boundary.boundary().cloned().unwrap_or_default();
-        self.waiting_since = (!boundary.covers(self.tail.next())).then_some(now);
-        directive
-    }
-
-    /// Forgets snapshots that no version in the window needs, and lets go of
-    /// segments behind the oldest that is left. Returns how many snapshots were
-    /// given up before their time because the disk bound was reached.
-    pub(crate) fn evict(&mut self, now: i64) -> usize {
-        let window = i64::try_from(self.settings.pin_window.as_micros()).unwrap_or(i64::MAX);
-        self.kept.forget_before(now.saturating_sub(window));
-        self.evict_tail();
-        let mut early = 0;
-        while self.tail.holdings().disk_bytes >= self.settings.tail.disk && self.kept.forget_oldest()
-        {
-            early += 1;
-            self.evict_tail();
-        }
-        early
-    }
-
-    fn evict_tail(&mut self) {
-        let Some(least) = self.kept.least_boundary() else { return };
-        // A chunk that straddles a boundary keeps all its rows at hand.
-        let floor = least.iter().map(|(p, o)| (p, ChunkId::containing(p, o).start())).collect();
-        if let Some(start) = self.tail.evict(&floor) {
-            self.boundary.step(&Event::Evicted(&start));
-        }
-    }
-
-    /// Makes the present state the one to pin, where it may be. Returns it where
-    /// it differs from the last.
-    pub(crate) fn publish(&mut self) -> Option<Arc<Published>> {
-        let relation = self.relation();
-        if let Some(last) = &self.published
-            && self.must_hold(&last.relation.version, &relation.version)
-        {
-            return None;
-        }
-        let reached = self.round.as_ref().filter(|round| {
-            relation.coverage == Coverage::Whole && relation.version.offsets.covers(&round.high)
-        });
-        if let Some(started) = reached.map(|round| round.started_micros) {
-            self.as_of_micros = Some(started);
-            self.round = None;
-        }
-        let whole = relation.coverage == Coverage::Whole;
-        let as_of_micros = self.as_of_micros.filter(|_| whole);
-        let published = Arc::new(Published { relation: Arc::new(relation), as_of_micros });
-        self.published = Some(published.clone());
-        Some(published)
-    }
-
-    /// The state that was published last.
-    pub(crate) const fn published(&self) -> Option<&Arc<Published>> {
-        self.published.as_ref()
-    }
-
-    /// Pins only grow (rule 2): while the tail is read anew up to where it was, the
-    /// last state goes on answering. A gap or a halt is told as it is.
-    fn must_hold(&self, last: &TableVersion, new: &TableVersion) -> bool {
-        let settled = matches!(self.phase(), Phase::Gap(_) | Phase::Halted(_));
-        let same = last.table_uuid == new.table_uuid;
-        same && !settled && !new.offsets.covers(&last.offsets)
-    }
-
-    /// The change since the last one taken: the version and what it touches. A
-    /// version that moved without rows touches nothing.
-    pub(crate) fn take_change(&mut self) -> Option<(TableVersion, Touched)> {
-        let version = &self.published.as_ref()?.relation.version;
-        if self.announced.as_ref() == Some(version) {
-            return None;
-        }
-        self.announced = Some(version.clone());
-        Some((version.clone(), std::mem::take(&mut self.touched)))
-    }
-
-    /// Whether [`Self::take_change`] would give something.
-    pub(crate) fn has_change(&self) -> bool {
-        let version = self.published.as_ref().map(|p| &p.relation.version);
-        version.is_some() && self.announced.as_ref() != version
-    }
-
     pub(super) fn version_at(&self, snapshot: &LakeSnapshot, offsets: OffsetMap) -> TableVersion {
         let described = self.topic.as_ref().map(|topic| topic.topic_id);
         let topic_id = if self.settings.streamed { snapshot.topic_id.or(described) } else { None };
@@ -429,3 +293,6 @@ fn mark(snapshot: &LakeSnapshot) -> Mark {
     let topic_id: Option<Uuid> = snapshot.topic_id;
     Mark { boundary: snapshot.boundary.known().cloned(), topic_id }
 }
+
+#[cfg(test)]
+mod tests;

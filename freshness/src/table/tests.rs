@@ -227,3 +227,54 @@ async fn minimum_versions_are_waited_for_within_a_bound() {
     assert!(matches!(pin(&freshness, PinAt::Exactly(gone)).await, Err(PinError::Gone)));
     freshness.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_can_be_pinned_soon_after_it_was_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let freshness = start(folder.path()).await;
+    at_least(&freshness, ingest(&freshness, 0..10).await).await;
+    let mut waits = Vec::new();
+    for n in 1..60u64 {
+        let receipt = freshness.ingest(&flights(), body(n * 10..n * 10 + 10), None).await.unwrap();
+        let taken = std::time::Instant::now();
+        at_least(&freshness, receipt.min_version).await;
+        waits.push(taken.elapsed());
+    }
+    waits.sort_unstable();
+    let median = waits[waits.len() / 2];
+    println!("taken to pinned: median {median:?}, most {:?}", waits.last().unwrap());
+    assert!(median < Duration::from_millis(100), "{waits:?}");
+    freshness.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_is_read_sealed_and_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let freshness = start(folder.path()).await;
+    let mut minimum = ingest(&freshness, 0..10).await;
+    let rows = 60_000;
+    let begun = std::time::Instant::now();
+    for from in (10..rows).step_by(15_000) {
+        let to = (from + 15_000).min(rows);
+        minimum = freshness.ingest(&flights(), body(from..to), None).await.unwrap().min_version;
+    }
+    let pinned = at_least(&freshness, minimum).await;
+    println!("{rows} rows taken and pinned in {:?}", begun.elapsed());
+    let expected = range(0..i64::try_from(rows).unwrap());
+    assert_eq!(ids(&pinned.relations[0]), expected);
+    freshness.commit(&flights()).await.unwrap();
+    let after = pin(&freshness, PinAt::Latest).await.unwrap();
+    assert_eq!(after.version, pinned.version);
+    assert_eq!(ids(&after.relations[0]), expected);
+    assert!(after.relations[0].segments.is_empty(), "all of it is in the lake");
+    let status = freshness.status(&flights()).unwrap();
+    assert!(status.tail_segments > 1, "the pin window keeps segments: {status:?}");
+    let again = pin(&freshness, PinAt::Exactly(pinned.version.clone())).await.unwrap();
+    assert_eq!(ids(&again.relations[0]), expected);
+    freshness.shutdown().await;
+    let left = std::fs::read_dir(folder.path().join("tail/flights")).unwrap().count();
+    drop((pinned, after, again, freshness));
+    let now = std::fs::read_dir(folder.path().join("tail/flights")).unwrap().count();
+    assert!(now <= left);
+    assert_eq!(now, 0, "segments go with their last reader");
+}

@@ -2,6 +2,7 @@
 //! table's tag partition, until they are more than 16; from then on the table.
 
 use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
 
 use arrow::array::{
     Array, ArrayRef, AsArray as _, BooleanArray, Date32Array, PrimitiveArray, RecordBatch,
@@ -11,7 +12,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimeUnit};
 use springtide_protocol::limits::PARTITION_TAGS;
 use springtide_protocol::{TableName, Tag};
-use springtide_relation::{Scalar, TagPartition};
+use springtide_relation::{ColumnStatistics, DataFile, Scalar, TagPartition};
 
 /// The partition of rows whose value is NULL.
 pub const NULL_PARTITION: &str = "__null";
@@ -62,6 +63,30 @@ impl Touched {
         tags
     }
 
+    /// The partitions of files that are in one list only: rows that came or went
+    /// without passing through the tail.
+    pub(crate) fn of_files(
+        (before, after): (&[DataFile], &[DataFile]),
+        schema: &SchemaRef,
+        partition: Option<&TagPartition>,
+    ) -> Self {
+        let column =
+            partition.and_then(|p| Some((p, column_index(schema, &p.column)?)));
+        let Some((partition, index)) = column else { return Self::Table };
+        let paths = |files: &[DataFile]| -> HashSet<PathBuf> {
+            files.iter().map(|file| file.path.clone()).collect()
+        };
+        let (old, new) = (paths(before), paths(after));
+        let came = after.iter().filter(|file| !old.contains(&file.path));
+        let went = before.iter().filter(|file| !new.contains(&file.path));
+        let mut touched = Self::default();
+        for file in came.chain(went) {
+            let values = file.columns.get(index).and_then(|c| bounded(c, partition));
+            touched.join(values.map_or(Self::Table, Self::Partitions));
+        }
+        touched
+    }
+
     /// The partitions of some rows.
     pub(crate) fn of_rows(rows: &RecordBatch, partition: Option<&TagPartition>) -> Self {
         let column = partition.and_then(|p| {
@@ -70,6 +95,18 @@ impl Touched {
         let Some((partition, column)) = column else { return Self::Table };
         values(column, partition).map_or(Self::Table, Self::Partitions)
     }
+}
+
+/// The partitions between a column's bounds; `None` where they are not known or too many.
+fn bounded(column: &ColumnStatistics, partition: &TagPartition) -> Option<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    if column.nulls? > 0 {
+        found.insert(NULL_PARTITION.to_owned());
+    }
+    if column.nulls? < column.rows {
+        found.extend(partition.range(column.lower.as_ref()?, column.upper.as_ref()?)?);
+    }
+    Some(found)
 }
 
 /// The index of a column, whose name SQL does not tell upper from lower case of.
@@ -89,7 +126,7 @@ fn values(column: &ArrayRef, partition: &TagPartition) -> Option<BTreeSet<String
             let micros = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
             let column = cast(column, &micros).ok()?;
             let column = column.as_any().downcast_ref::<TimestampMicrosecondArray>()?;
-            collect(primitive(column), |v| Scalar::Timestamp(v), partition, &mut found)?;
+            collect(primitive(column), Scalar::Timestamp, partition, &mut found)?;
         }
         DataType::Date32 => {
             let column = column.as_any().downcast_ref::<Date32Array>()?;
@@ -141,3 +178,6 @@ fn collect<V: Copy + Eq + std::hash::Hash>(
     }
     Some(())
 }
+
+#[cfg(test)]
+mod tests;

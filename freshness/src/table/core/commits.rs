@@ -1,0 +1,99 @@
+//! When rows are committed, which, and what can be let go of afterwards.
+
+use std::sync::Arc;
+
+use springtide_relation::ChunkId;
+
+use super::{CommitJob, Core};
+use crate::boundary::{Directive, Event};
+use crate::lake::LakeSnapshot;
+
+/// Most rows of one commit, in multiples of `commit.rows`: a backlog is committed in steps.
+const BACKLOG_COMMIT_FACTOR: u64 = 4;
+/// Positions that moved without rows are committed this much more rarely than
+/// rows, in multiples of `commit.every`.
+const IDLE_COMMIT_FACTOR: u32 = 30;
+
+impl Core {
+    /// When a commit is due that nothing but time brings about; `None`: none is waiting.
+    pub(crate) fn commit_due_micros(&self) -> Option<i64> {
+        let boundary = self.boundary.boundary()?;
+        let since = self.waiting_since?;
+        let (rows, _) = self.tail.waiting(boundary);
+        let factor = if rows == 0 { IDLE_COMMIT_FACTOR } else { 1 };
+        let age = self.settings.commit.every.saturating_mul(factor);
+        Some(since.saturating_add(i64::try_from(age.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// Plans a commit where one is due, or `asked` for. `None`: nothing to commit,
+    /// not possible now, or one is under way.
+    pub(crate) fn plan_commit(&mut self, asked: bool, now: i64) -> Option<CommitJob> {
+        if self.is_committing || !self.boundary.meets() {
+            return None;
+        }
+        let topic = self.topic.clone()?;
+        let from = self.boundary.boundary()?.clone();
+        if from.covers(self.tail.next()) {
+            return None;
+        }
+        let commit = self.settings.commit;
+        let (rows, bytes) = self.tail.waiting(&from);
+        let full = rows >= commit.rows || bytes >= commit.bytes;
+        let aged = self.commit_due_micros().is_some_and(|due| due <= now);
+        let squeezed = self.is_saturated();
+        if !(asked || commit.enabled && (full || aged || squeezed)) {
+            return None;
+        }
+        let sealed = self.tail.seal();
+        let most = commit.rows.saturating_mul(BACKLOG_COMMIT_FACTOR);
+        let (parts, next) = self.tail.committable(&from, most);
+        self.is_committing = true;
+        let decode_epoch = self.snapshot().decode_epoch;
+        Some(CommitJob { from, next, topic, decode_epoch, parts, sealed })
+    }
+
+    /// The commit under way ended: with the snapshot that it made, or without.
+    pub(crate) fn committed(
+        &mut self,
+        made: Option<Arc<LakeSnapshot>>,
+        asked_micros: i64,
+        now: i64,
+    ) -> Directive {
+        self.is_committing = false;
+        let Some(snapshot) = made else {
+            // Tried again after the usual age, not at once.
+            self.waiting_since = Some(now);
+            return Directive::None;
+        };
+        self.last_commit_micros = Some(now);
+        let directive = self.install(snapshot, asked_micros, now);
+        let boundary = self.boundary.boundary().cloned().unwrap_or_default();
+        self.waiting_since = (!boundary.covers(self.tail.next())).then_some(now);
+        directive
+    }
+
+    /// Forgets snapshots that no version in the window needs, and lets go of
+    /// segments behind the oldest that is left. Returns how many snapshots were
+    /// given up before their time because the disk bound was reached.
+    pub(crate) fn evict(&mut self, now: i64) -> usize {
+        let window = i64::try_from(self.settings.pin_window.as_micros()).unwrap_or(i64::MAX);
+        self.kept.forget_before(now.saturating_sub(window));
+        self.evict_tail();
+        let mut early = 0;
+        while self.tail.holdings().disk_bytes >= self.settings.tail.disk && self.kept.forget_oldest()
+        {
+            early += 1;
+            self.evict_tail();
+        }
+        early
+    }
+
+    fn evict_tail(&mut self) {
+        let Some(least) = self.kept.least_boundary() else { return };
+        // A chunk that straddles a boundary keeps all its rows at hand.
+        let floor = least.iter().map(|(p, o)| (p, ChunkId::containing(p, o).start())).collect();
+        if let Some(start) = self.tail.evict(&floor) {
+            self.boundary.step(&Event::Evicted(&start));
+        }
+    }
+}

@@ -1,0 +1,487 @@
+//! The core against a model of stream and lake, over any interleaving of
+//! produce, poll, commit, other committers, rollback, eviction, retention and
+//! restart: no row twice, none missing, at every version.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::{Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use proptest::prelude::*;
+use springtide_relation::{ChunkId, ColumnStatistics, Coverage, Scalar};
+
+use super::*;
+use crate::lake::LakeBoundary;
+use crate::statistics::column_statistics;
+use crate::stream::Watermarks;
+use crate::table::NotExact;
+
+/// Records lie this far apart, so that a few pass a chunk of 1,024 offsets.
+const STEP: i64 = 300;
+const PARTITIONS: i32 = 2;
+const WINDOW_S: i64 = 60;
+
+type Rows = BTreeSet<(i32, i64)>;
+
+/// A snapshot of the model's lake.
+#[derive(Clone)]
+struct Commit {
+    snapshot: Arc<LakeSnapshot>,
+    rows: Rows,
+}
+
+/// Stream, lake and clock, and the core under test with its reader.
+struct World {
+    /// Offsets with a row, and the end, by partition.
+    log: Vec<(BTreeSet<i64>, i64)>,
+    low: Vec<i64>,
+    /// Every snapshot ever made; the last of the chain is current.
+    chain: Vec<Commit>,
+    next_snapshot: i64,
+    core: Core,
+    reader: Option<OffsetMap>,
+    in_flight: Option<(CommitJob, Rows)>,
+    now: i64,
+    /// Versions that were published, with when.
+    issued: Vec<(TableVersion, i64)>,
+    rolled_back: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Produce { partition: u8, rows: u8, gap: bool },
+    Poll { most: u8 },
+    BeginCommit,
+    EndCommit { lands: bool, is_told: bool },
+    OtherCommitter { share: u8 },
+    Foreign,
+    Rollback,
+    Retention { behind_lake: bool },
+    Refresh,
+    Wait { seconds: u8 },
+    Restart,
+    Pin { which: u8 },
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        6 => (0..2u8, 1..6u8, any::<bool>())
+            .prop_map(|(partition, rows, gap)| Act::Produce { partition, rows, gap }),
+        6 => (1..9u8).prop_map(|most| Act::Poll { most }),
+        3 => Just(Act::BeginCommit),
+        3 => any::<(bool, bool)>()
+            .prop_map(|(lands, is_told)| Act::EndCommit { lands, is_told }),
+        1 => any::<u8>().prop_map(|share| Act::OtherCommitter { share }),
+        1 => Just(Act::Foreign),
+        1 => Just(Act::Rollback),
+        1 => any::<bool>().prop_map(|behind_lake| Act::Retention { behind_lake }),
+        2 => Just(Act::Refresh),
+        2 => (1..90u8).prop_map(|seconds| Act::Wait { seconds }),
+        1 => Just(Act::Restart),
+        3 => any::<u8>().prop_map(|which| Act::Pin { which }),
+    ]
+}
+
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, false)]))
+}
+
+const fn id(partition: i32, offset: i64) -> i64 {
+    partition as i64 * 1_000_000 + offset
+}
+
+fn batch(partition: i32, offsets: &[i64]) -> TailBatch {
+    let ids = Int64Array::from_iter_values(offsets.iter().map(|o| id(partition, *o)));
+    TailBatch {
+        partition: PartitionId(partition),
+        offsets: Int64Array::from(offsets.to_vec()),
+        rows: RecordBatch::try_new(schema(), vec![Arc::new(ids)]).unwrap(),
+    }
+}
+
+fn chunks_of(rows: &Rows) -> BTreeMap<ChunkId, Arc<[ColumnStatistics]>> {
+    let mut by_chunk: BTreeMap<ChunkId, Vec<i64>> = BTreeMap::new();
+    for (p, o) in rows {
+        let id = ChunkId::containing(PartitionId(*p), Offset(*o));
+        by_chunk.entry(id).or_default().push(*o);
+    }
+    let with_bounds = by_chunk.into_iter().map(|(id, offsets)| {
+        let rows = batch(id.partition.0, &offsets).rows;
+        (id, column_statistics(&rows).into())
+    });
+    with_bounds.collect()
+}
+
+impl World {
+    fn new() -> Self {
+        let first = Commit { snapshot: snapshot(0, OffsetMap::new(), 0, &Rows::new()), rows: Rows::new() };
+        let core = Core::new(core_settings(), first.snapshot.clone(), 0);
+        let mut world = Self {
+            log: vec![(BTreeSet::new(), 0); PARTITIONS as usize],
+            low: vec![0; PARTITIONS as usize],
+            chain: vec![first],
+            next_snapshot: 1,
+            core,
+            reader: None,
+            in_flight: None,
+            now: 0,
+            issued: Vec::new(),
+            rolled_back: false,
+        };
+        world.describe();
+        world
+    }
+
+    fn current(&self) -> &Commit {
+        self.chain.last().unwrap()
+    }
+
+    fn boundary(&self) -> OffsetMap {
+        self.current().snapshot.boundary.known().unwrap().clone()
+    }
+
+    fn describe(&mut self) {
+        let marks = (0..PARTITIONS).map(|p| {
+            let (low, high) = (self.low[p as usize], self.log[p as usize].1);
+            (PartitionId(p), Watermarks { low: Offset(low), high: Offset(high) })
+        });
+        let topic = TopicDescription {
+            topic: "t".to_owned(),
+            topic_id: Uuid::from_u128(7),
+            cluster: "c".to_owned(),
+            watermarks: marks.collect(),
+        };
+        let directive = self.core.describe(topic);
+        self.follow(directive);
+    }
+
+    fn follow(&mut self, directive: Directive) {
+        match directive {
+            Directive::None => {}
+            Directive::Stop => self.reader = None,
+            Directive::Read(from) | Directive::Resume(from) => self.reader = Some(from),
+        }
+    }
+
+    /// Adds a snapshot to the lake, without telling the core.
+    fn push(&mut self, next: OffsetMap, foreign: i64, rows: Rows) -> Arc<LakeSnapshot> {
+        let made = snapshot(self.next_snapshot, next, foreign, &rows);
+        self.next_snapshot += 1;
+        self.chain.push(Commit { snapshot: made.clone(), rows });
+        made
+    }
+
+    fn log_rows(&self, from: &OffsetMap, to: &OffsetMap) -> Rows {
+        let partitions = 0..PARTITIONS;
+        let rows = partitions.flat_map(|p| {
+            let (from, to) = (from.next(PartitionId(p)).0, to.next(PartitionId(p)).0);
+            self.log[p as usize].0.iter().filter(move |o| (from..to).contains(o)).map(move |o| (p, *o))
+        });
+        rows.collect()
+    }
+
+    fn act(&mut self, act: &Act) {
+        match act {
+            Act::Produce { partition, rows, gap } => {
+                let (offsets, end) = &mut self.log[*partition as usize];
+                for _ in 0..*rows {
+                    offsets.insert(*end);
+                    *end += STEP;
+                }
+                // A control record, or what was aborted or compacted away.
+                *end += if *gap { 2 * STEP } else { 0 };
+            }
+            Act::Poll { most } => self.poll(i64::from(*most)),
+            Act::BeginCommit => {
+                if let Some(job) = self.core.plan_commit(true, self.now) {
+                    let rows = gathered(&job);
+                    assert_eq!(rows, self.log_rows(&job.from, &job.next), "what is committed");
+                    self.in_flight = Some((job, rows));
+                }
+            }
+            Act::EndCommit { lands, is_told } => self.end_commit(*lands, *is_told),
+            Act::OtherCommitter { share } => self.other_committer(i64::from(*share)),
+            Act::Foreign => {
+                let (next, current) = (self.boundary(), self.current());
+                let (foreign, rows) = (self.next_snapshot, current.rows.clone());
+                self.push(next, foreign, rows);
+                self.refresh();
+            }
+            Act::Rollback => {
+                if self.chain.len() > 1 {
+                    self.chain.pop();
+                    self.rolled_back = true;
+                    self.refresh();
+                }
+            }
+            Act::Retention { behind_lake } => self.expire_log(*behind_lake),
+            Act::Refresh => {
+                self.refresh();
+                self.describe();
+            }
+            Act::Wait { seconds } => {
+                self.now += i64::from(*seconds) * 1_000_000;
+                self.core.evict(self.now);
+            }
+            Act::Restart => {
+                self.core = Core::new(core_settings(), self.current().snapshot.clone(), self.now);
+                (self.reader, self.in_flight) = (None, None);
+                self.issued.clear();
+                self.describe();
+            }
+            Act::Pin { which } => self.pin_again(usize::from(*which)),
+        }
+        // Its file is never written here: the copy in memory serves.
+        drop(self.core.seal_if_full());
+        self.publish();
+    }
+
+    fn poll(&mut self, most: i64) {
+        let Some(mut positions) = self.reader.clone() else { return };
+        let mut batches = Vec::new();
+        for p in 0..PARTITIONS {
+            let (offsets, end) = &self.log[p as usize];
+            let from = positions.next(PartitionId(p)).0;
+            if from < self.low[p as usize] {
+                let (low, high) = (Offset(self.low[p as usize]), Offset(*end));
+                let directive = self.core.out_of_range(PartitionId(p), low, high);
+                self.follow(directive);
+                return;
+            }
+            let to = (*end).min(from + most * STEP);
+            let taken: Vec<i64> = offsets.range(from..to).copied().collect();
+            if !taken.is_empty() {
+                batches.push(batch(p, &taken));
+            }
+            positions.set(PartitionId(p), Offset(to.max(from)));
+        }
+        self.reader = Some(positions.clone());
+        self.core.arrive(Arrival { batches, positions }, self.now);
+    }
+
+    /// A commit that lands without our being told is seen at the next refresh.
+    fn end_commit(&mut self, lands: bool, is_told: bool) {
+        let Some((job, rows)) = self.in_flight.take() else { return };
+        // The fence.
+        let fenced = self.boundary() != job.from;
+        let made = (!fenced && lands).then(|| {
+            let foreign = self.current().snapshot.foreign_sequence;
+            let rows = self.current().rows.union(&rows).copied().collect();
+            self.push(job.next.clone(), foreign, rows)
+        });
+        let directive = self.core.committed(made.filter(|_| is_told), self.now, self.now);
+        self.follow(directive);
+    }
+
+    /// Another replica commits a part of the log, maybe beyond what we have read.
+    fn other_committer(&mut self, share: i64) {
+        let from = self.boundary();
+        let next = (0..PARTITIONS).map(|p| {
+            let (_, end) = &self.log[p as usize];
+            let start = from.next(PartitionId(p)).0;
+            // It may also stop between two records.
+            let wanted = start + (*end - start).max(0) * share / 255;
+            (PartitionId(p), Offset(wanted.max(self.low[p as usize].max(start))))
+        });
+        let next: OffsetMap = next.collect();
+        let lost = (0..PARTITIONS).any(|p| self.low[p as usize] > from.next(PartitionId(p)).0);
+        if lost {
+            return;
+        }
+        let taken = self.log_rows(&from, &next);
+        let rows = self.current().rows.union(&taken).copied().collect();
+        let foreign = self.current().snapshot.foreign_sequence;
+        self.push(next, foreign, rows);
+        self.refresh();
+    }
+
+    /// Retention takes the oldest records, at most up to the lake's boundary or beyond it.
+    fn expire_log(&mut self, behind_lake: bool) {
+        let boundary = self.boundary();
+        for p in 0..PARTITIONS {
+            let end = self.log[p as usize].1;
+            let low = if behind_lake { boundary.next(PartitionId(p)).0 } else { end };
+            self.low[p as usize] = self.low[p as usize].max(low.min(end));
+        }
+    }
+
+    fn refresh(&mut self) {
+        let snapshot = self.current().snapshot.clone();
+        let directive = self.core.install(snapshot, self.now, self.now);
+        self.follow(directive);
+    }
+
+    fn publish(&mut self) {
+        let before = self.core.published().map(|p| p.relation.version.clone());
+        let Some(published) = self.core.publish() else { return };
+        let relation = &published.relation;
+        self.check(relation);
+        let rolled_back = std::mem::take(&mut self.rolled_back);
+        if let Some(before) = before {
+            let grew = relation.version.offsets.covers(&before.offsets);
+            let settled = matches!(self.core.phase(), Phase::Gap(_) | Phase::Halted(_));
+            assert!(grew || settled, "{before:?} to {:?}", relation.version);
+            let same = before.offsets == relation.version.offsets;
+            if same && !rolled_back && before.foreign_sequence == relation.version.foreign_sequence {
+                assert_eq!(before, relation.version, "equal content, equal version");
+            }
+        }
+        self.issued.push((relation.version.clone(), self.now));
+    }
+
+    /// Rows of the snapshot and of the tail's window: every row below the end, once.
+    fn check(&self, relation: &Relation) {
+        let end = &relation.version.offsets;
+        let snapshot_id = relation.guard.downcast_ref::<LakeSnapshot>().unwrap().snapshot_id;
+        let lake = self.every_commit(snapshot_id);
+        let expected = self.log_rows(&OffsetMap::new(), end);
+        if relation.coverage == Coverage::SnapshotOnly {
+            assert!(relation.segments.is_empty());
+            assert_eq!(lake, expected, "the snapshot alone");
+        }
+        let tail = tail_rows(relation);
+        let twice: Vec<_> = tail.iter().filter(|row| lake.contains(row)).collect();
+        assert!(twice.is_empty(), "twice: {twice:?}");
+        let found: Rows = lake.union(&tail).copied().collect();
+        assert_eq!(found, expected, "{relation:?}");
+        check_chunks(relation, &expected);
+    }
+
+    /// The model's rows of a snapshot, also of one that was rolled back.
+    fn every_commit(&self, snapshot_id: Option<i64>) -> Rows {
+        let found = self.chain.iter().find(|commit| commit.snapshot.snapshot_id == snapshot_id);
+        found.map(|commit| commit.rows.clone()).unwrap_or_default()
+    }
+
+    fn pin_again(&mut self, which: usize) {
+        if self.issued.is_empty() {
+            return;
+        }
+        let (version, at) = self.issued[which % self.issued.len()].clone();
+        match self.core.exact(&version) {
+            Ok(exact) => {
+                assert_eq!(exact.relation.version, version);
+                assert!(exact.missing.is_empty(), "nothing was written to files");
+                self.check(&exact.relation);
+            }
+            Err(NotExact::Future) => assert!(self.ever_disturbed(), "{version:?} was issued"),
+            Err(NotExact::Gone) => {
+                let in_window = at + WINDOW_S * 1_000_000 > self.now;
+                let excused = self.ever_disturbed();
+                assert!(!in_window || excused, "{version:?} is gone too early");
+            }
+        }
+    }
+
+    /// Whether a rollback or lost records may have taken versions away early.
+    fn ever_disturbed(&self) -> bool {
+        let ids = self.chain.iter().filter_map(|c| c.snapshot.snapshot_id);
+        let complete = ids.eq(0..self.next_snapshot);
+        let kept = (0..PARTITIONS).all(|p| self.low[p as usize] == 0);
+        !complete || !kept
+    }
+}
+
+fn snapshot(id: i64, next: OffsetMap, foreign: i64, rows: &Rows) -> Arc<LakeSnapshot> {
+    let committed = !next.is_empty();
+    Arc::new(LakeSnapshot {
+        snapshot_id: Some(id),
+        table_uuid: Uuid::from_u128(1),
+        schema_id: 0,
+        schema: schema(),
+        boundary: LakeBoundary::Known(next),
+        topic_id: committed.then(|| Uuid::from_u128(7)),
+        foreign_sequence: foreign,
+        sequence: id,
+        decode_epoch: 1,
+        files: Arc::new([]),
+        chunks: Arc::new(chunks_of(rows)),
+    })
+}
+
+fn core_settings() -> CoreSettings {
+    CoreSettings {
+        table: "t".parse().unwrap(),
+        streamed: true,
+        tag_partition: None,
+        commit: CommitSettings { rows: 10, ..CommitSettings::default() },
+        tail: TailSettings { segment_rows: 4, ..TailSettings::default() },
+        pin_window: Duration::from_secs(WINDOW_S as u64),
+    }
+}
+
+/// The rows of a commit's parts within its window, each once.
+fn gathered(job: &CommitJob) -> Rows {
+    let mut rows = Rows::new();
+    for part in &job.parts {
+        let SegmentData::Memory(batches) = part else { panic!("no files here") };
+        for batch in batches {
+            let p = batch.partition;
+            for o in batch.window(job.from.next(p), job.next.next(p)).iter().flat_map(offsets) {
+                assert!(rows.insert((p.0, o)), "{p} {o} twice");
+            }
+        }
+    }
+    rows
+}
+
+fn offsets(batch: &TailBatch) -> Vec<i64> {
+    batch.offsets.values().to_vec()
+}
+
+fn tail_rows(relation: &Relation) -> Rows {
+    let mut rows = Rows::new();
+    for segment in &relation.segments {
+        let SegmentData::Memory(batches) = &segment.data else { panic!("no files here") };
+        for batch in batches {
+            let p = batch.partition;
+            let window =
+                batch.window(relation.boundary.next(p), relation.version.offsets.next(p));
+            for o in window.iter().flat_map(offsets) {
+                assert!(rows.insert((p.0, o)), "{p} {o} twice in the tail");
+            }
+        }
+    }
+    rows
+}
+
+/// Every row lies in exactly one chunk; sealed ones have exact bounds, open ones their rows.
+fn check_chunks(relation: &Relation, expected: &Rows) {
+    let end = &relation.version.offsets;
+    let mut wanted: BTreeMap<ChunkId, Vec<i64>> = BTreeMap::new();
+    for (p, o) in expected {
+        let id = ChunkId::containing(PartitionId(*p), Offset(*o));
+        wanted.entry(id).or_default().push(*o);
+    }
+    for sealed in relation.sealed.iter().flat_map(|list| list.iter()) {
+        let rows = wanted.remove(&sealed.id).unwrap_or_else(|| panic!("{:?} twice", sealed.id));
+        assert!(sealed.id.end() <= end.next(sealed.id.partition));
+        let bound = |offset: Option<&i64>| {
+            Scalar::Integer(id(sealed.id.partition.0, *offset.unwrap()).into())
+        };
+        let column = &sealed.columns[0];
+        let holds = |found: &Option<Scalar>, expected: Scalar| {
+            found.as_ref().is_some_and(|f| f.compare(&expected) == Some(std::cmp::Ordering::Equal))
+        };
+        assert!(holds(&column.lower, bound(rows.first())), "{sealed:?}");
+        assert!(holds(&column.upper, bound(rows.last())), "{sealed:?}");
+    }
+    for open in &relation.open {
+        assert_eq!(open.end, end.next(open.id.partition));
+        let rows = wanted.remove(&open.id).unwrap_or_default();
+        let found: Vec<i64> = open.rows.iter().flat_map(offsets).collect();
+        assert!(!open.complete || found == rows, "{open:?} has not {rows:?}");
+    }
+    assert!(wanted.is_empty(), "chunks are missing: {wanted:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_version_has_every_row_once(acts in prop::collection::vec(act(), 1..60)) {
+        let mut world = World::new();
+        for act in &acts {
+            world.act(act);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What a table's loop does after each event: seal, commit, publish, announce,
+//! and now and then look after eviction and gauges.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::TableLoop;
+use super::core::Core;
+use crate::status::TableState;
+
+/// The least time between two announcements of one table.
+const COALESCE: Duration = Duration::from_millis(10);
+/// How often eviction and gauges are looked after.
+const HOUSEKEEPING: Duration = Duration::from_millis(500);
+
+impl TableLoop {
+    /// After each event: seal, commit, publish, announce.
+    pub(super) fn settle(&mut self) {
+        if let Some(job) = self.core(Core::seal_if_full) {
+            self.seal(job);
+        }
+        self.retry_sealing();
+        self.commit_if_due();
+        if self.next_housekeeping <= Instant::now() {
+            self.next_housekeeping = Instant::now() + HOUSEKEEPING;
+            self.keep_house();
+            self.revive_intake();
+        }
+        self.publish();
+        self.announce();
+        self.answer_asks();
+    }
+
+    fn publish(&self) {
+        if self.shared.health.lock().is_unreadable {
+            if self.shared.published().is_some() {
+                self.shared.publish(None);
+            }
+            return;
+        }
+        if let Some(published) = self.core(Core::publish) {
+            self.shared.publish(Some(published));
+        }
+    }
+
+    /// Announces what can be pinned now, at most once in a while.
+    fn announce(&mut self) {
+        if self.announced_at.is_some_and(|at| at.elapsed() < COALESCE) {
+            return;
+        }
+        let name = self.shared.name();
+        if let Some((version, touched)) = self.core(Core::take_change)
+            && !touched.is_empty()
+        {
+            self.around.feed.announce_table(name, version, touched.tags(name));
+            self.announced_at = Some(Instant::now());
+        }
+        if let Some(published) = self.core(|core| core.published().cloned()) {
+            let version = published.relation.version.clone();
+            self.around.feed.note(name, version, published.as_of_micros);
+        }
+    }
+
+    fn keep_house(&self) {
+        let now = self.now();
+        let (early, held) = self.core(|core| (core.evict(now), core.holdings()));
+        let table = || self.shared.name().to_string();
+        if early > 0 {
+            let name = self.shared.name();
+            tracing::warn!(table = %name, snapshots = early, "the tail's disk bound shortens the pin window");
+            metrics::counter!("springtide_pin_window_cut_total", "table" => table())
+                .increment(early as u64);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+        let gauge = |name: &'static str, value: u64| {
+            metrics::gauge!(name, "table" => table()).set(value as f64);
+        };
+        gauge("springtide_tail_rows", held.rows);
+        gauge("springtide_tail_segments", held.segments as u64);
+        gauge("springtide_tail_memory_bytes", held.memory_bytes);
+        gauge("springtide_tail_disk_bytes", held.disk_bytes);
+        let as_of = self.shared.published().and_then(|p| p.as_of_micros);
+        if let Some(as_of) = as_of {
+            gauge("springtide_lag_ms", (now - as_of).max(0).unsigned_abs() / 1000);
+        }
+        let (state, _) = self.shared.state();
+        metrics::gauge!("springtide_table_live", "table" => table())
+            .set(f64::from(u8::from(state == TableState::Live)));
+    }
+
+    pub(super) fn next_wake(&self) -> Instant {
+        let mut wake = self.next_housekeeping;
+        if let Some(at) = self.announced_at
+            && self.core(|core| core.has_change())
+        {
+            wake = wake.min(at + COALESCE);
+        }
+        wake
+    }
+}
