@@ -13,6 +13,7 @@ use springtide_protocol::parameter::ParameterValue;
 
 use crate::prune::Predicate;
 
+mod allowed;
 pub(crate) mod ast;
 mod bind;
 mod clock;
