@@ -14,7 +14,11 @@ use tokio::net::TcpListener;
 ///
 /// # Errors
 /// Where the listener fails.
-pub async fn serve(listener: TcpListener, content_type: HeaderValue, body: Bytes) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    content_type: HeaderValue,
+    body: Bytes,
+) -> std::io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;

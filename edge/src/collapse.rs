@@ -118,6 +118,15 @@ impl Collapse {
         self.fills.iter().map(|shard| shard.lock().len()).sum()
     }
 
+    /// Requests that wait for them.
+    #[must_use]
+    pub(crate) fn waiting(&self) -> usize {
+        let waiting = |shard: &Shard| {
+            shard.lock().values().map(|fill| fill.waiters.load(Ordering::Relaxed)).sum::<usize>()
+        };
+        self.fills.iter().map(waiting).sum()
+    }
+
     fn shard(&self, key: &Key) -> &Shard {
         let shard = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64);
         &self.fills[shard.unwrap_or(0)]

@@ -44,8 +44,8 @@ pub(crate) fn stored(
     if let Some(as_of) = as_of {
         fields.insert(headers::LAG_MS, number((now.wall - as_of).max(0) / 1000));
     }
-    let ttl = status.ttl.or(Some(freshness.left.div_euclid(MICROS_PER_SECOND)));
-    fields.insert(headers::CACHE_STATUS, CacheStatus { ttl, ..status }.header());
+    let status = CacheStatus { ttl: Some(whole_seconds(freshness.left)), ..status };
+    fields.insert(headers::CACHE_STATUS, status.header());
     let unmodified = entry.status == StatusCode::OK
         && shape.conditions.is_some_and(|c| validate::is_unmodified(c, &entry.head));
     let (code, body) = if unmodified {
@@ -116,6 +116,13 @@ pub(crate) fn crowded(forwarded: Forwarded) -> Response<EdgeBody> {
     let status = CacheStatus::new(Outcome::Crowded, forwarded);
     let detail = "too many requests wait for this answer already; try again in a second";
     problem(StatusCode::SERVICE_UNAVAILABLE, ProblemKind::Overloaded, detail, status)
+}
+
+/// What is left in whole seconds, away from zero: only a stale answer has no more than 0.
+const fn whole_seconds(left: i64) -> i64 {
+    let seconds = left / MICROS_PER_SECOND;
+    let rest = left % MICROS_PER_SECOND;
+    if rest == 0 { seconds } else { seconds + rest.signum() }
 }
 
 fn number(value: i64) -> HeaderValue {

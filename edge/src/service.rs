@@ -25,7 +25,7 @@ use crate::key::{Key, Keys};
 use crate::outcome::{CacheStatus, Forwarded, Outcome, Outcomes};
 use crate::policy::Now;
 use crate::policy::cache_control::RequestDirectives;
-use crate::policy::decision::{Decision, Why, decide};
+use crate::policy::decision::{Decision, Mark, Why, decide};
 use crate::respond::{self, Shape};
 use crate::settings::EdgeSettings;
 use crate::status;
@@ -161,6 +161,12 @@ impl Edge {
         let beat = self.feed.beat();
         let now = self.now();
         let standing = stored.as_ref().map(|entry| entry.standing(&self.feed, &beat, now));
+        if let (Some(entry), Some(standing)) = (&stored, standing)
+            && standing.stored.mark == Mark::Dropped
+        {
+            self.store.remove(&wanted.key, entry);
+            return self.nothing(wanted);
+        }
         let mut decision = decide(wanted.directives, standing.as_ref().map(|s| &s.stored), now);
         if let (Some(entry), Some(minimum), Some(standing)) = (&stored, &wanted.minimum, standing) {
             let raised = standing.raised.then_some(&**beat);
@@ -176,11 +182,7 @@ impl Edge {
             Decision::ServeStale { refresh: false, .. } => (Outcome::MaxStale, false),
             Decision::Validate(Why::Request) => return Found::Forward(Forwarded::Request, stored),
             Decision::Validate(Why::Stale) => return Found::Forward(Forwarded::Stale, stored),
-            Decision::Fetch => return Found::Forward(Forwarded::UriMiss, stored),
-            Decision::Refuse => {
-                self.outcomes.count(Outcome::OnlyIfCached);
-                return Found::Answer(respond::refused());
-            }
+            Decision::Fetch | Decision::Refuse => return self.nothing(wanted),
         };
         let (Some(entry), Some(standing)) = (stored, standing) else {
             return Found::Forward(Forwarded::UriMiss, None);
@@ -189,6 +191,15 @@ impl Edge {
         let status = CacheStatus::new(outcome, Forwarded::UriMiss);
         let response = respond::stored(&entry, standing, &beat, now, status, wanted.shape(fields));
         if refresh { Found::Behind(response, entry) } else { Found::Answer(response) }
+    }
+
+    /// Nothing is stored.
+    fn nothing(&self, wanted: &Wanted) -> Found {
+        if wanted.directives.only_if_cached {
+            self.outcomes.count(Outcome::OnlyIfCached);
+            return Found::Answer(respond::refused());
+        }
+        Found::Forward(Forwarded::UriMiss, None)
     }
 
     /// Validates behind an answer that was given stale; once for each key.

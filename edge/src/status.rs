@@ -30,6 +30,8 @@ pub struct Status {
     pub most_bytes: u64,
     /// Fills under way.
     pub fills: usize,
+    /// Requests that wait for another's fill.
+    pub waiting: usize,
     /// Requests sent upstream.
     pub upstream_requests: u64,
     /// Those that got no answer.
@@ -52,6 +54,7 @@ impl Edge {
             bytes: self.store.weight_bytes(),
             most_bytes: self.settings.memory_bytes,
             fills: self.collapse.len(),
+            waiting: self.collapse.waiting(),
             upstream_requests,
             upstream_failures,
             upstream_failing: self.upstream.is_failing(),
@@ -95,6 +98,7 @@ fn metrics(status: &Status) -> String {
         ("springtide_edge_entries", "Answers stored.", status.entries as u64),
         ("springtide_edge_bytes", "Bytes that stored answers weigh.", status.bytes),
         ("springtide_edge_fills", "Fills under way.", status.fills as u64),
+        ("springtide_edge_waiting", "Requests that wait for a fill.", status.waiting as u64),
         (
             "springtide_edge_feed_live",
             "Whether the change feed is live.",

@@ -15,7 +15,10 @@ async fn plain() -> World {
 async fn a_miss_and_then_a_hit() {
     let world = plain().await;
     let miss = world.get("/v1/q/a.json?b=2&a=1").await;
-    assert_eq!(miss.field("cache-status"), "springtide-edge; fwd=uri-miss; fwd-status=200; stored; ttl=1; detail=miss");
+    assert_eq!(
+        miss.field("cache-status"),
+        "springtide-edge; fwd=uri-miss; fwd-status=200; stored; ttl=1; detail=miss"
+    );
     let hit = world.get("/v1/q/a.json?a=1&b=2&c=").await;
     assert_eq!((hit.status, &hit.body[..]), (StatusCode::OK, &b"rows"[..]));
     assert_eq!(hit.field("cache-status"), "springtide-edge; hit; ttl=0; detail=hit");
@@ -25,7 +28,10 @@ async fn a_miss_and_then_a_hit() {
     assert!(hit.fields.contains_key("age") && hit.fields.contains_key("date"));
     // The hold is for our own edges; the id was the fill's.
     for name in ["springtide-cache-control", "x-request-id"] {
-        assert!(!hit.fields.contains_key(name) && !miss.fields.contains_key("springtide-cache-control"), "{name}");
+        assert!(
+            !hit.fields.contains_key(name) && !miss.fields.contains_key("springtide-cache-control"),
+            "{name}"
+        );
     }
     assert_eq!(world.asked(), 1);
     assert_eq!(world.seen()[0].target, "/v1/q/a.json?a=1&b=2");
@@ -91,8 +97,10 @@ async fn a_minimum_version_is_reached_by_the_answer_or_by_the_heartbeat() {
     assert_eq!(reached.detail(), "hit");
     let short = world.get_with("/v1/q/a", &[("springtide-min-version", &minimum(8))]).await;
     assert_eq!(short.field("cache-status").split("; ").nth(1), Some("fwd=request"));
-    assert!(world.seen()[1].fields["springtide-min-version"].to_str().unwrap().ends_with(".o0-8")
-        || world.seen()[1].fields["springtide-min-version"] == "flights.o0-8");
+    assert!(
+        world.seen()[1].fields["springtide-min-version"].to_str().unwrap().ends_with(".o0-8")
+            || world.seen()[1].fields["springtide-min-version"] == "flights.o0-8"
+    );
     world.hear_beat(1, 8);
     let raised = world.get_with("/v1/q/a", &[("springtide-min-version", &minimum(8))]).await;
     assert_eq!(raised.detail(), "hit");

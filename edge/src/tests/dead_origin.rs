@@ -64,7 +64,10 @@ async fn a_stale_answer_stands_in_for_an_error_but_not_for_a_mistake_of_the_clie
     assert!(reply.field("cache-status").contains("fwd-status=503"));
     // Without a stored answer the error itself goes out.
     let other = world.get("/v1/q/b").await;
-    assert_eq!((other.status, &other.body[..]), (StatusCode::SERVICE_UNAVAILABLE, &b"overloaded"[..]));
+    assert_eq!(
+        (other.status, &other.body[..]),
+        (StatusCode::SERVICE_UNAVAILABLE, &b"overloaded"[..])
+    );
     failing.store(false, Ordering::SeqCst);
     assert_eq!(world.get("/v1/q/a").await.detail(), "refilled");
 }
@@ -121,15 +124,19 @@ async fn half_an_answer_is_neither_stored_nor_told_as_whole() {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = [0; 1024];
             let _ = stream.read(&mut request).await.unwrap();
-            let half = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\ncache-control: s-maxage=9\r\n\r\nhalf";
+            let half =
+                "HTTP/1.1 200 OK\r\ncontent-length: 100\r\ncache-control: s-maxage=9\r\n\r\nhalf";
             stream.write_all(half.as_bytes()).await.unwrap();
         }
     });
     let uri = format!("http://{address}").parse().unwrap();
-    let world = World::with(|_| async { answer(5, TAG, "rows") }, |settings| {
-        settings.upstream = uri;
-        settings.follows_changes = false;
-    })
+    let world = World::with(
+        |_| async { answer(5, TAG, "rows") },
+        |settings| {
+            settings.upstream = uri;
+            settings.follows_changes = false;
+        },
+    )
     .await;
     let reply = world.get("/v1/q/a").await;
     assert_eq!((reply.status, reply.detail()), (StatusCode::BAD_GATEWAY, "unreachable"));

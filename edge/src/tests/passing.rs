@@ -25,7 +25,10 @@ async fn a_post_passes_with_its_body_and_its_answer() {
     let fields = [("idempotency-key", "k1"), ("connection", "x-hop"), ("x-hop", "1")];
     let reply = world.ask(Method::POST, "/v1/ingest/flights", &fields, "{}\n{}\n").await;
     assert_eq!((reply.status, &reply.body[..]), (StatusCode::ACCEPTED, &b"k1:6"[..]));
-    assert_eq!(reply.field("cache-status"), "springtide-edge; fwd=method; fwd-status=202; detail=pass");
+    assert_eq!(
+        reply.field("cache-status"),
+        "springtide-edge; fwd=method; fwd-status=202; detail=pass"
+    );
     assert!(!reply.fields.contains_key("keep-alive"));
     assert!(!world.seen()[0].fields.contains_key("x-hop"));
 }
@@ -41,7 +44,8 @@ async fn a_stream_of_events_passes_as_it_comes() {
                 gate.acquire().await.unwrap().forget();
                 Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"data: 2\n\n")))
             };
-            let first = futures::stream::iter([Ok(Frame::data(Bytes::from_static(b"data: 1\n\n")))]);
+            let first =
+                futures::stream::iter([Ok(Frame::data(Bytes::from_static(b"data: 1\n\n")))]);
             let body = StreamBody::new(first.chain(futures::stream::once(second)));
             let response = Response::builder().header("content-type", "text/event-stream");
             response.header("cache-control", "no-store").body(BoxBodyOf::new(body)).unwrap()
@@ -148,7 +152,10 @@ async fn a_chunked_body_within_the_bound_is_stored_whole() {
     .await;
     world.get("/a").await;
     let hit = world.get("/a").await;
-    assert_eq!((hit.detail(), hit.field("content-length"), &hit.body[..]), ("hit", "4", &b"abcd"[..]));
+    assert_eq!(
+        (hit.detail(), hit.field("content-length"), &hit.body[..]),
+        ("hit", "4", &b"abcd"[..])
+    );
 }
 
 #[tokio::test]
@@ -212,10 +219,8 @@ async fn fields_that_no_key_holds_do_not_reach_a_shared_answer() {
 
 #[tokio::test]
 async fn a_url_without_canonical_form_is_the_origins_to_refuse() {
-    let world = World::new(|_| async {
-        Response::builder().status(400).body(whole("bad")).unwrap()
-    })
-    .await;
+    let world =
+        World::new(|_| async { Response::builder().status(400).body(whole("bad")).unwrap() }).await;
     let reply = world.get("/v1/q/%zz").await;
     assert_eq!((reply.status, reply.detail()), (StatusCode::BAD_REQUEST, "pass"));
 }
