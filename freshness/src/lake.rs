@@ -47,7 +47,7 @@ pub(crate) use ancestry::{
     has_commit, resolve,
 };
 pub(crate) use rows::FileWriter;
-pub(crate) use table::{discard, store};
+pub(crate) use table::{discard, store, superseded};
 
 /// A connection to the catalog.
 #[derive(Clone, Debug)]

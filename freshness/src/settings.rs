@@ -71,6 +71,10 @@ pub struct CatalogSettings {
 pub enum CatalogKind {
     /// Iceberg's SQL catalog, on SQLite.
     Sql,
+    /// A REST catalog: not in this version, refused when it is opened.
+    Rest,
+    /// AWS Glue: not in this version, refused when it is opened.
+    Glue,
 }
 
 /// `[stream]`.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray,
-    Float32Array, Float64Array, Int32Array, Int64Array, LargeBinaryArray, RecordBatch,
-    StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
+    Float32Array, Float64Array, Int32Array, Int64Array, LargeBinaryArray, RecordBatch, StringArray,
+    Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::SchemaRef;
 use sha2::{Digest as _, Sha256};
@@ -126,9 +126,7 @@ fn batch(schema: &SchemaRef, rows: &[Row]) -> RecordBatch {
         Arc::new(rows.iter().map(|r| r.optional(r.city())).collect::<StringArray>()),
         Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(uuids, 16).unwrap()),
         Arc::new(
-            rows.iter()
-                .map(|r| r.optional(r.bytes()[8..].to_vec()))
-                .collect::<LargeBinaryArray>(),
+            rows.iter().map(|r| r.optional(r.bytes()[8..].to_vec())).collect::<LargeBinaryArray>(),
         ),
     ];
     for (column, field) in columns.iter().zip(schema.fields()) {
@@ -210,10 +208,7 @@ async fn pyiceberg_agrees_row_for_row() {
     let count = |keep: &dyn Fn(&Row) -> bool| rows.iter().filter(|row| keep(row)).count();
     let yesterday = |row: &Row| row.at.is_some_and(|at| (-DAY..0).contains(&at));
     let filters = [
-        (
-            "at >= '1969-12-31T00:00:00' and at < '1970-01-01T00:00:00'",
-            count(&yesterday),
-        ),
+        ("at >= '1969-12-31T00:00:00' and at < '1970-01-01T00:00:00'", count(&yesterday)),
         ("at is null", count(&|row| row.at.is_none())),
         ("small = 7", count(&|row| !row.null && row.small() == 7)),
         ("id > 5390", count(&|row| row.id > 5_390)),

@@ -19,6 +19,7 @@ use super::summary::commit_properties;
 use super::{CommitError, CommitRequest};
 use crate::lake::{
     Ancestor, FileWriter, LakeError, LakeSnapshot, LakeTable, discard, has_commit, store,
+    superseded,
 };
 
 /// Bases that are tried before others are told that they commit too often.
@@ -53,10 +54,11 @@ pub(crate) enum NotSubmitted<R> {
 }
 
 /// Adds the files as one snapshot whose summary `decide` gives for each base that is tried.
+/// Returns the table that shows it.
 pub(crate) async fn submit<R>(
     submission: Submission<'_>,
     decide: impl Fn(&Table) -> Result<HashMap<String, String>, R>,
-) -> Result<(), NotSubmitted<R>> {
+) -> Result<Table, NotSubmitted<R>> {
     let Submission { catalog, table, commit_id, files } = submission;
     // The error that hides the outcome of the last attempt.
     let mut hidden: Option<iceberg::Error> = None;
@@ -68,7 +70,7 @@ pub(crate) async fn submit<R>(
             (Err(error), None) => return Err(NotSubmitted::Failed(error)),
         };
         if has_commit(Ancestor::chain(base.metadata()), commit_id) {
-            return Ok(());
+            return Ok(base);
         }
         let properties = decide(&base).map_err(NotSubmitted::Refused)?;
         let (fence, flags) = Fence::new(catalog, base.metadata().current_snapshot_id());
@@ -93,7 +95,7 @@ pub(crate) async fn submit<R>(
     }
     // The last attempt's outcome is still to be seen.
     match (look_up(catalog, table).await, hidden) {
-        (Ok(last), _) if has_commit(Ancestor::chain(last.metadata()), commit_id) => Ok(()),
+        (Ok(last), _) if has_commit(Ancestor::chain(last.metadata()), commit_id) => Ok(last),
         (Ok(_), Some(error)) => Err(NotSubmitted::Failed(error)),
         (Ok(_), None) => Err(NotSubmitted::Contended),
         (Err(_), Some(error)) => Err(NotSubmitted::Unknown(error)),
@@ -152,7 +154,10 @@ impl LakeTable {
         let foreign_commits = self.foreign_commits();
         let decide = |table: &Table| commit_properties(request, table.metadata(), foreign_commits);
         let error = match submit(submission, decide).await {
-            Ok(()) => return Ok(()),
+            Ok(after) => {
+                discard(base.file_io(), superseded(base.metadata(), after.metadata())).await;
+                return Ok(());
+            }
             Err(NotSubmitted::Unknown(source)) => {
                 let commit_id = request.commit_id;
                 return Err(CommitError::OutcomeUnknown { commit_id, source: Box::new(source) });

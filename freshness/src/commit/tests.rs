@@ -136,8 +136,7 @@ async fn the_summary_carries_the_whole_protocol() {
     let base = table.base().await.unwrap();
     let snapshot = base.metadata().current_snapshot().unwrap();
     let summary = &snapshot.summary().additional_properties;
-    let offsets: serde_json::Value =
-        serde_json::from_str(&summary["springtide.offsets"]).unwrap();
+    let offsets: serde_json::Value = serde_json::from_str(&summary["springtide.offsets"]).unwrap();
     let expected = serde_json::json!({
         "v": 1, "cluster": "here", "topic": "events", "topic_id": second.topic_id.to_string(),
         "next": {"0": 20, "3": 5},
@@ -157,9 +156,11 @@ async fn contradictions_are_refused_and_leave_nothing() {
     let backwards = request(10, 5, vec![]);
     let outside = request(0, 5, vec![range(&schema, 0, 6)]);
     let overlapping = request(0, 9, vec![range(&schema, 0, 6), range(&schema, 5, 9)]);
-    for (request, expected) in
-        [(backwards, "lie before"), (outside, "outside the committed range"), (overlapping, "overlap")]
-    {
+    for (request, expected) in [
+        (backwards, "lie before"),
+        (outside, "outside the committed range"),
+        (overlapping, "overlap"),
+    ] {
         let message = table.commit(request).await.unwrap_err().to_string();
         assert!(message.contains(expected), "{message}");
     }

@@ -94,9 +94,8 @@ impl Ancestor {
     /// parent is no longer in the metadata.
     pub(crate) fn chain(metadata: &TableMetadata) -> impl Iterator<Item = Self> + '_ {
         let current = metadata.current_snapshot();
-        let parent = |s: &&SnapshotRef| {
-            s.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id))
-        };
+        let parent =
+            |s: &&SnapshotRef| s.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id));
         std::iter::successors(current, parent).map(Self::of)
     }
 

@@ -63,9 +63,7 @@ pub(super) fn datum(scalar: &Scalar, kind: &PrimitiveType, end: End) -> Option<D
             End::Lower => Datum::string(lower_text(text, MANIFEST_TEXT)),
             End::Upper => Datum::string(upper_text(text, MANIFEST_TEXT)?),
         },
-        (T::Uuid, Scalar::Binary(bytes)) => {
-            Datum::uuid(uuid::Uuid::from_slice(bytes).ok()?)
-        }
+        (T::Uuid, Scalar::Binary(bytes)) => Datum::uuid(uuid::Uuid::from_slice(bytes).ok()?),
         // The bytes of a manifest's decimal are its unscaled value, big-endian.
         (T::Decimal { .. }, Scalar::Decimal(value, _)) => {
             Datum::try_from_bytes(&value.to_be_bytes(), kind.clone()).ok()?
@@ -75,7 +73,7 @@ pub(super) fn datum(scalar: &Scalar, kind: &PrimitiveType, end: End) -> Option<D
 }
 
 fn float(value: f64) -> Option<Scalar> {
-    (!value.is_nan()).then(|| Scalar::Float(value + 0.0))
+    (!value.is_nan()).then_some(Scalar::Float(value + 0.0))
 }
 
 /// Iceberg orders −0.0 below 0.0: a lower bound of zero must admit both.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use iceberg::{Catalog, CatalogBuilder as _, TableIdent};
 use iceberg_catalog_sql::{
-    SQL_CATALOG_PROP_BIND_STYLE, SQL_CATALOG_PROP_URI, SQL_CATALOG_PROP_WAREHOUSE,
-    SqlBindStyle, SqlCatalogBuilder,
+    SQL_CATALOG_PROP_BIND_STYLE, SQL_CATALOG_PROP_URI, SQL_CATALOG_PROP_WAREHOUSE, SqlBindStyle,
+    SqlCatalogBuilder,
 };
 use iceberg_storage_opendal::OpenDalStorageFactory;
 use sqlx::SqlitePool;
@@ -36,11 +36,12 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(super) async fn open(
-        settings: &CatalogSettings,
-        folder: &Path,
-    ) -> Result<Self, LakeError> {
-        let CatalogKind::Sql = settings.kind;
+    pub(super) async fn open(settings: &CatalogSettings, folder: &Path) -> Result<Self, LakeError> {
+        match settings.kind {
+            CatalogKind::Sql => {}
+            CatalogKind::Rest => return Err(not_yet("rest")),
+            CatalogKind::Glue => return Err(not_yet("glue")),
+        }
         let uri = match &settings.uri {
             Some(uri) => writable(uri)?,
             None => own_database(folder).await?,
@@ -60,8 +61,9 @@ impl Connection {
             .await
             .map_err(LakeError::catalog(format!("cannot open the catalog {uri}")))?;
         let options = options(&uri)?;
-        let database =
-            SqlitePoolOptions::new().max_connections(POINTER_CONNECTIONS).connect_lazy_with(options);
+        let database = SqlitePoolOptions::new()
+            .max_connections(POINTER_CONNECTIONS)
+            .connect_lazy_with(options);
         Ok(Self { catalog: Arc::new(catalog), database, name: settings.name.as_str().into() })
     }
 
@@ -87,6 +89,11 @@ impl Connection {
     pub(crate) fn wrapped(&self, wrap: impl FnOnce(Arc<dyn Catalog>) -> Arc<dyn Catalog>) -> Self {
         Self { catalog: wrap(self.catalog.clone()), ..self.clone() }
     }
+}
+
+fn not_yet(kind: &str) -> LakeError {
+    let what = format!("type = \"{kind}\" is not in this version; use type = \"sql\"");
+    LakeError::Settings { what }
 }
 
 /// Makes our own database: with a write-ahead log, so that readers do not wait for commits.

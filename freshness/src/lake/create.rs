@@ -102,9 +102,8 @@ async fn check(
         .map_err(LakeError::catalog("cannot load the table"))?;
     match columns::difference(&table.columns, loaded.metadata().current_schema()) {
         None => Ok(()),
-        Some(difference) => Err(LakeError::SchemaDiffers {
-            identifier: table.identifier.clone(),
-            difference,
-        }),
+        Some(difference) => {
+            Err(LakeError::SchemaDiffers { identifier: table.identifier.clone(), difference })
+        }
     }
 }

@@ -70,7 +70,8 @@ impl LakeTable {
                 Step::Files(files) => match store(base.file_io(), files).await {
                     Ok(entries) => {
                         reached.files += entries.len() as u64;
-                        reached.bytes += entries.iter().map(DataFile::file_size_in_bytes).sum::<u64>();
+                        reached.bytes +=
+                            entries.iter().map(DataFile::file_size_in_bytes).sum::<u64>();
                         stored.extend(entries);
                     }
                     // The channel closes and the writer ends.
@@ -95,24 +96,17 @@ impl LakeTable {
         if files.is_empty() {
             return Ok(());
         }
-        let submission = Submission {
-            catalog: self.catalog(),
-            table: self.ident(),
-            commit_id: load_id,
-            files,
-        };
+        let submission =
+            Submission { catalog: self.catalog(), table: self.ident(), commit_id: load_id, files };
         let foreign_commits = self.foreign_commits();
-        let decide = |table: &Table| {
-            Ok(load_properties(load_id, table.metadata(), foreign_commits))
-        };
+        let decide =
+            |table: &Table| Ok(load_properties(load_id, table.metadata(), foreign_commits));
         let submitted = submit::<std::convert::Infallible>(submission, decide).await;
-        submitted.map_err(|error| match error {
+        submitted.map(drop).map_err(|error| match error {
             NotSubmitted::Refused(never) => match never {},
             NotSubmitted::Contended => LakeError::Contended { attempts: crate::commit::ATTEMPTS },
             NotSubmitted::Failed(source) => LakeError::catalog("the load was not taken")(source),
-            NotSubmitted::Unknown(source) => {
-                LakeError::OutcomeUnknown { source: Box::new(source) }
-            }
+            NotSubmitted::Unknown(source) => LakeError::OutcomeUnknown { source: Box::new(source) },
         })
     }
 

@@ -155,7 +155,11 @@ fn plan(manifest: &Manifest, columns: &Columns) -> Result<Planned, LakeError> {
 /// The record of a file that our committer wrote; `None`: it is someone else's.
 fn stream_pieces(path: &Path) -> Result<Option<Vec<Piece>>, LakeError> {
     let name = path.file_name().and_then(|name| name.to_str());
-    if name.is_some_and(|name| name.starts_with(STREAM_FILE)) { record::read(path) } else { Ok(None) }
+    if name.is_some_and(|name| name.starts_with(STREAM_FILE)) {
+        record::read(path)
+    } else {
+        Ok(None)
+    }
 }
 
 fn chunk_columns(piece: &Piece, columns: &Columns) -> Arc<[ColumnStatistics]> {

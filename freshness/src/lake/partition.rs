@@ -12,9 +12,7 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::row::{RowConverter, SortField};
 use iceberg::arrow::arrow_primitive_to_literal;
-use iceberg::spec::{
-    Literal, PartitionSpecRef, Schema, Struct, StructType, Transform,
-};
+use iceberg::spec::{Literal, PartitionSpecRef, Schema, Struct, StructType, Transform};
 use iceberg::transform::create_transform_function;
 
 use super::LakeError;

@@ -43,8 +43,7 @@ pub(super) async fn plan(
             None => cache.read(file_io, &manifest.manifest_path, columns).await,
         }
     };
-    let live: Vec<ManifestFile> =
-        list.consume_entries().into_iter().filter(is_live).collect();
+    let live: Vec<ManifestFile> = list.consume_entries().into_iter().filter(is_live).collect();
     let manifests: Vec<Arc<Planned>> =
         futures::stream::iter(live).map(read).buffered(READS).try_collect().await?;
     if let Some(path) = manifests.iter().find_map(|planned| planned.deletes.clone()) {

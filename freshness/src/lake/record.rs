@@ -98,15 +98,13 @@ pub(super) fn decode(text: &str) -> Option<Vec<Piece>> {
 pub(super) fn read(path: &Path) -> Result<Option<Vec<Piece>>, LakeError> {
     let file =
         File::open(path).map_err(|source| LakeError::File { path: path.to_owned(), source })?;
-    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|source| {
-        LakeError::Parquet { path: path.display().to_string(), source }
-    })?;
+    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
+        .map_err(|source| LakeError::Parquet { path: path.display().to_string(), source })?;
     let pairs = metadata.metadata().file_metadata().key_value_metadata();
     let value = pairs.into_iter().flatten().find(|pair| pair.key == CHUNKS);
     let Some(text) = value.and_then(|pair| pair.value.as_deref()) else { return Ok(None) };
     let place = || path.display().to_string();
-    let pieces =
-        decode(text).ok_or_else(|| LakeError::Record { what: CHUNKS, place: place() })?;
+    let pieces = decode(text).ok_or_else(|| LakeError::Record { what: CHUNKS, place: place() })?;
     Ok(Some(pieces))
 }
 

@@ -13,11 +13,11 @@ use springtide_protocol::{Offset, PartitionId};
 use springtide_relation::{ChunkId, TailBatch};
 use uuid::Uuid;
 
+use super::LakeError;
+use super::columns::{self, field_ids};
 use super::data_file::{OpenFile, WrittenFile};
 use super::partition::{Partitioner, pick};
 use super::record::{Piece, STREAM_FILE};
-use super::columns::{self, field_ids};
-use super::LakeError;
 use crate::statistics::column_statistics;
 
 /// A file is ended when it has so many bytes; Iceberg's customary target is larger,

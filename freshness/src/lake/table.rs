@@ -3,11 +3,12 @@
 //!
 //! It must never know the tail.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use iceberg::io::FileIO;
-use iceberg::spec::DataFile;
+use iceberg::spec::{DataFile, TableMetadata};
 use iceberg::table::Table;
 use iceberg::{Catalog, TableIdent};
 use parking_lot::Mutex;
@@ -82,8 +83,8 @@ impl LakeTable {
         let _one = self.inner.refreshing.lock().await;
         let ident = &self.inner.ident;
         let location = self.inner.connection.metadata_location(ident).await?;
-        let location = location
-            .ok_or_else(|| LakeError::TableMissing { identifier: self.identifier() })?;
+        let location =
+            location.ok_or_else(|| LakeError::TableMissing { identifier: self.identifier() })?;
         let known = self.inner.state.lock().clone();
         if let Some(state) = known.as_ref().filter(|state| state.location == location) {
             return Ok(state.snapshot.clone());
@@ -183,12 +184,25 @@ pub(crate) async fn store(
     futures::stream::iter(files).map(one).buffered(STORES).try_collect().await
 }
 
-/// Removes files that no snapshot names. What cannot be removed is left: an orphan
+/// Removes files that nothing names any more. What cannot be removed is left: an orphan
 /// costs space, never a row.
 pub(crate) async fn discard(file_io: &FileIO, paths: impl IntoIterator<Item = String>) {
     for path in paths {
         if let Err(error) = file_io.delete(&path).await {
-            tracing::warn!(path, %error, "a data file that was not committed is left behind");
+            tracing::warn!(path, %error, "a file that nothing names is left behind");
         }
     }
+}
+
+/// Metadata files that have dropped out of the table's log between two states and
+/// that the table asks to be deleted: each commit writes one, and without it they pile up.
+pub(crate) fn superseded(before: &TableMetadata, after: &TableMetadata) -> Vec<String> {
+    const DELETE: &str = "write.metadata.delete-after-commit.enabled";
+    if after.properties().get(DELETE).is_none_or(|value| value != "true") {
+        return Vec::new();
+    }
+    let kept: HashSet<&str> =
+        after.metadata_log().iter().map(|entry| entry.metadata_file.as_str()).collect();
+    let dropped = before.metadata_log().iter().map(|entry| &entry.metadata_file);
+    dropped.filter(|file| !kept.contains(file.as_str())).cloned().collect()
 }

@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::cast::AsArray as _;
 use arrow::array::types::Int64Type;
-use arrow::array::{
-    Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
+use arrow::array::{Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use springtide_protocol::{Offset, OffsetMap, PartitionId};

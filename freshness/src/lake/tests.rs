@@ -16,7 +16,7 @@ use super::testing::{
     table_settings, tail,
 };
 use super::*;
-use crate::settings::CatalogSettings;
+use crate::settings::{CatalogKind, CatalogSettings};
 use crate::statistics::{column_statistics, union};
 
 mod foreign;
@@ -90,6 +90,11 @@ async fn catalogs_that_are_not_in_this_version_are_refused() {
         assert!(error.to_string().contains(expected), "{error}");
         assert!(!error.is_transient());
     }
+    for kind in [CatalogKind::Rest, CatalogKind::Glue] {
+        let settings = CatalogSettings { kind, ..CatalogSettings::default() };
+        let error = Lake::connect(&settings, place.folder.path()).await.unwrap_err();
+        assert!(error.to_string().contains("is not in this version"), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -121,9 +126,8 @@ async fn what_was_committed_is_planned_and_read_by_anyone() {
         assert_eq!(snapshot.boundary, LakeBoundary::Known(boundary.clone()));
         assert_eq!((snapshot.sequence, snapshot.foreign_sequence), (3, 0));
         let chunks: Vec<ChunkId> = snapshot.chunks.keys().copied().collect();
-        let wanted = (0..2).flat_map(|p| {
-            (0..6).map(move |index| ChunkId { partition: PartitionId(p), index })
-        });
+        let wanted = (0..2)
+            .flat_map(|p| (0..6).map(move |index| ChunkId { partition: PartitionId(p), index }));
         assert_eq!(chunks, wanted.collect::<Vec<_>>());
         for file in snapshot.files.iter() {
             let FileOrigin::Stream(chunks) = &file.origin else { panic!("{file:?}") };
@@ -176,8 +180,7 @@ async fn days_before_1970_and_no_day_have_their_partitions() {
     let dated = times.into_iter().map(Some).chain([None]);
     let given: Vec<(i64, Row)> =
         dated.zip(0..).map(|(at, id)| (id, Row { at, ..row(id) })).collect();
-    let snapshot =
-        table.commit(request(0, 10, vec![tail(&schema, 0, &given)])).await.unwrap();
+    let snapshot = table.commit(request(0, 10, vec![tail(&schema, 0, &given)])).await.unwrap();
     assert_eq!(ids(&snapshot), (0..10).collect::<Vec<_>>());
     let mut days: BTreeMap<String, u64> = BTreeMap::new();
     for file in snapshot.files.iter() {
@@ -226,6 +229,22 @@ async fn an_unchanged_table_is_the_same_snapshot() {
     let changed = table.refresh().await.unwrap();
     assert_eq!(changed.decode_epoch, 1);
     assert!(Arc::ptr_eq(&committed.files, &changed.files), "nothing is planned anew");
+}
+
+#[tokio::test]
+async fn old_metadata_goes_with_later_commits() {
+    let place = Place::new();
+    let table = place.table().await;
+    for round in 0..104 {
+        table.commit(request(round, round + 1, vec![])).await.unwrap();
+    }
+    let metadata = place.folder.path().join("warehouse/demo/events/metadata");
+    let is_metadata = |name: &str| name.ends_with(".metadata.json");
+    let names = std::fs::read_dir(metadata).unwrap().map(|entry| entry.unwrap().file_name());
+    let left = names.filter(|name| is_metadata(&name.to_string_lossy())).count();
+    assert_eq!(left, 101, "the current one and the hundred before it");
+    let again = place.table().await.refresh().await.unwrap();
+    assert_eq!(again.boundary, LakeBoundary::Known(map(104)));
 }
 
 /// Rows as a stream has them: offsets that rise with gaps, over a few chunks.
@@ -301,12 +320,16 @@ async fn history_is_loaded_as_one_foreign_commit() {
     let table = place.table().await;
     let schema = table.refresh().await.unwrap().schema.clone();
     let given = schema.clone();
-    let batches = (0..10).map(move |n| Ok(rows(&given, &(n * 100..n * 100 + 100).map(row).collect::<Vec<_>>())));
+    let batches = (0..10)
+        .map(move |n| Ok(rows(&given, &(n * 100..n * 100 + 100).map(row).collect::<Vec<_>>())));
     let mut last = LoadProgress::default();
     let loaded = table.load(batches, |progress| last = progress).await.unwrap();
     assert_eq!(ids(&loaded), (0..1000).collect::<Vec<_>>());
     assert_eq!((last.rows, last.files), (1000, 3));
-    assert_eq!((loaded.boundary.clone(), loaded.sequence), (LakeBoundary::Known(OffsetMap::new()), 1));
+    assert_eq!(
+        (loaded.boundary.clone(), loaded.sequence),
+        (LakeBoundary::Known(OffsetMap::new()), 1)
+    );
     assert_eq!(loaded.foreign_sequence, 1);
     assert!(loaded.chunks.is_empty());
     assert!(loaded.files.iter().all(|file| matches!(file.origin, FileOrigin::Foreign(_))));

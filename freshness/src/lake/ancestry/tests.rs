@@ -27,8 +27,8 @@ enum By {
     Delete,
 }
 
-use Kind::{CherryPicked, Load, Newer, Other, Ours};
 use By::{Append, Delete, Overwrite, Replace};
+use Kind::{CherryPicked, Load, Newer, Other, Ours};
 
 fn map(next: i64) -> OffsetMap {
     [(PartitionId(0), Offset(next))].into_iter().collect()

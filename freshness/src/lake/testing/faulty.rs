@@ -106,11 +106,7 @@ impl Catalog for Faulty {
         Err(failure())
     }
 
-    async fn update_namespace(
-        &self,
-        _: &NamespaceIdent,
-        _: HashMap<String, String>,
-    ) -> Result<()> {
+    async fn update_namespace(&self, _: &NamespaceIdent, _: HashMap<String, String>) -> Result<()> {
         Err(failure())
     }
 
