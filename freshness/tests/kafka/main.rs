@@ -11,7 +11,7 @@ mod writing;
 
 use std::time::Duration;
 
-use springtide_freshness::stream::{NewRecord, Record, StreamReader};
+use springtide_freshness::stream::{KafkaTopic, NewRecord, Record, StreamReader, StreamSource as _};
 use springtide_protocol::{Offset, OffsetMap, PartitionId};
 use tokio::time::Instant;
 
@@ -32,6 +32,20 @@ fn text(record: &Record) -> String {
 
 fn texts(records: &[Record]) -> Vec<String> {
     records.iter().map(text).collect()
+}
+
+/// Waits until the last stable offsets are `ends`: a commit is acknowledged
+/// shortly before its control records are written.
+async fn settle(topic: &KafkaTopic, ends: &OffsetMap) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let told = topic.high_watermarks().await.unwrap();
+        if told == *ends {
+            return;
+        }
+        assert!(ends.covers(&told), "beyond {ends:?}: {told:?}");
+        assert!(Instant::now() < deadline, "at {told:?}, never at {ends:?}");
+    }
 }
 
 /// Reads until the positions reach `ends`, checking what positions promise.

@@ -4,7 +4,7 @@ use springtide_freshness::stream::{NewRecord, StreamError, StreamSource as _};
 use springtide_protocol::{OffsetMap, PartitionId};
 
 use crate::broker;
-use crate::{map, read_to, row, texts};
+use crate::{map, read_to, row, settle, texts};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_produce_is_all_or_nothing() {
@@ -18,9 +18,7 @@ async fn a_produce_is_all_or_nothing() {
     let elsewhere = NewRecord { partition: Some(PartitionId(7)), ..row("never") };
     let refused = topic.produce(vec![row("never"), elsewhere], None).await.unwrap_err();
     assert!(!matches!(refused, StreamError::UnknownOutcome { .. }), "{refused:?}");
-    topic.produce(vec![row("c")], None).await.unwrap();
-
-    let ends = topic.high_watermarks().await.unwrap();
+    let ends = topic.produce(vec![row("c")], None).await.unwrap();
     let mut reader = topic.read_from(&OffsetMap::new()).await.unwrap();
     assert_eq!(texts(&read_to(reader.as_mut(), &ends).await), ["a", "b", "c"]);
 }
@@ -46,8 +44,8 @@ async fn a_key_is_remembered_by_the_process() {
     assert_eq!(first.unwrap(), second.unwrap());
     let conflict = produce("b").await.unwrap_err();
     assert!(matches!(conflict, StreamError::IdempotencyConflict { .. }), "{conflict:?}");
-    let ends = topic.high_watermarks().await.unwrap();
-    assert_eq!(ends, map(&[(0, 2)]), "one record and its control record");
+    // One record and its control record.
+    settle(&topic, &map(&[(0, 2)])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,8 +65,10 @@ async fn produces_at_the_same_time_stay_whole() {
         ends.push(next.unwrap().next(PartitionId(0)));
     }
     let topic = kafka.topic(&name);
+    let all = map(&[(0, 12 * 26)]);
+    settle(&topic, &all).await;
     let mut reader = topic.read_from(&OffsetMap::new()).await.unwrap();
-    let got = read_to(reader.as_mut(), &topic.high_watermarks().await.unwrap()).await;
+    let got = read_to(reader.as_mut(), &all).await;
     assert_eq!(got.len(), 12 * 25);
     for writer in 0..12 {
         let own = |text: &String| text.starts_with(&format!("{writer}/"));

@@ -173,7 +173,8 @@ struct Owned<T> {
 impl<T> Owned<T> {
     /// `pointer` is NULL or ours to destroy with `destroy`.
     fn new(pointer: *mut T, destroy: unsafe extern "C" fn(*mut T)) -> Option<Self> {
-        (!pointer.is_null()).then_some(Self { pointer, destroy })
+        // Not `then_some`: what it is given would be made, and dropped, for NULL as well.
+        (!pointer.is_null()).then(|| Self { pointer, destroy })
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct KafkaReader {
     received: OffsetMap,
     /// An error that waits until the records before it are returned.
     fault: Option<StreamError>,
+    /// It was returned: the polling thread has gone.
+    ended: bool,
 }
 
 impl KafkaReader {
@@ -80,7 +82,7 @@ impl KafkaReader {
         batches: mpsc::Receiver<Result<Polled, StreamError>>,
         start: OffsetMap,
     ) -> Self {
-        Self { batches, left: VecDeque::new(), received: start, fault: None }
+        Self { batches, left: VecDeque::new(), received: start, fault: None, ended: false }
     }
 
     fn receive(&mut self, batch: Result<Polled, StreamError>) {
@@ -113,6 +115,9 @@ impl KafkaReader {
 #[async_trait]
 impl StreamReader for KafkaReader {
     async fn poll(&mut self, most_records: usize, wait: Duration) -> Result<Polled, StreamError> {
+        if self.ended {
+            return Err(ended());
+        }
         let deadline = Instant::now() + wait;
         while self.left.is_empty() && self.fault.is_none() {
             match tokio::time::timeout_at(deadline, self.batches.recv()).await {
@@ -126,7 +131,10 @@ impl StreamReader for KafkaReader {
             self.receive(batch);
         }
         match self.fault.take() {
-            Some(fault) if self.left.is_empty() => Err(fault),
+            Some(fault) if self.left.is_empty() => {
+                self.ended = true;
+                Err(fault)
+            }
             fault => {
                 self.fault = fault;
                 Ok(self.give(most_records.max(1)))
