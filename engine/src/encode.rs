@@ -96,7 +96,6 @@ pub(crate) fn encoder(
     })
 }
 
-
 /// Whether DuckDB hands over values of the type whole: its Arrow has no type for
 /// 128 unsigned bits, for times with a zone, or for bit strings.
 fn is_exact(sql_type: &str) -> bool {

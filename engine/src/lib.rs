@@ -16,6 +16,7 @@ pub mod engine;
 pub mod error;
 pub mod execute;
 pub mod fingerprint;
+mod nulls;
 pub mod peer;
 pub mod plan;
 pub mod prune;

@@ -12,6 +12,5 @@ pub(crate) use instance::{open_executor, open_planner};
 pub(crate) use interruption::{Interruption, Job};
 pub(crate) use pool::{Session, Sessions};
 
-
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,5 @@ pub(crate) use footer::Footers;
 pub(crate) use tail::{TailRegistry, register};
 pub(crate) use view::Unions;
 
-
 #[cfg(test)]
 mod tests;

@@ -58,7 +58,7 @@ impl Batches {
 
 fn convert(column: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, EngineError> {
     match column.data_type() {
-        own if own == wanted => Ok(Arc::clone(column)),
+        own if own == wanted => crate::nulls::settle(column).map_err(failure),
         DataType::Dictionary(..) => cast(column, wanted).map_err(failure),
         _ => {
             let values = Values::new(column.as_ref(), false)?;

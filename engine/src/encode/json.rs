@@ -2,8 +2,8 @@
 
 use arrow::array::RecordBatch;
 
-use super::value::{Values, key, string};
 use super::Encoder;
+use super::value::{Values, key, string};
 use crate::error::EngineError;
 use crate::statement::OutputColumn;
 

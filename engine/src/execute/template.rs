@@ -33,8 +33,11 @@ impl Template {
     ) -> Result<Self, EngineError> {
         let mut select = parse_select(connection, text)?;
         // Random, so that no literal of a client holds it.
-        let mut marking =
-            Marking { tables, mark: format!("__springtide_{}_", Uuid::new_v4().simple()), odd: false };
+        let mut marking = Marking {
+            tables,
+            mark: format!("__springtide_{}_", Uuid::new_v4().simple()),
+            odd: false,
+        };
         marking.node(&mut select);
         if marking.odd {
             return Ok(Self::Views);
@@ -81,9 +84,9 @@ impl Marking<'_> {
                     return self.table(node);
                 }
                 if let Some(ctes) = fields.get("cte_map") {
-                    self.odd |= ast::list(ctes, "map").iter().any(|cte| {
-                        self.known(ast::text(cte, "key")).is_some()
-                    });
+                    self.odd |= ast::list(ctes, "map")
+                        .iter()
+                        .any(|cte| self.known(ast::text(cte, "key")).is_some());
                 }
                 fields.values_mut().for_each(|value| self.node(value));
             }

@@ -31,8 +31,8 @@ pub(crate) fn statement_error(error: duckdb::Error) -> EngineError {
             what: detail(&report),
             hint: "statements read tables and nothing else".to_owned(),
         },
-        "IO" | "INTERNAL" | "FATAL" | "HTTP" | "Connection" | "Transaction" | "TransactionContext"
-        | "Serialization" | "Null Pointer" => {
+        "IO" | "INTERNAL" | "FATAL" | "HTTP" | "Connection" | "Transaction"
+        | "TransactionContext" | "Serialization" | "Null Pointer" => {
             EngineError::internal("run the statement")(Box::new(error))
         }
         _ => EngineError::InvalidSql { detail: detail(&report), position: position(&report) },

@@ -76,7 +76,8 @@ fn open(memory_bytes: u64, threads: usize) -> Result<Connection, EngineError> {
 /// folders freeze once external access is off.
 fn close_doors(connection: &Connection, settings: &[String]) -> Result<(), EngineError> {
     let common = ["SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL errors_as_json = true"];
-    let last = ["SET GLOBAL enable_external_access = false", "SET GLOBAL lock_configuration = true"];
+    let last =
+        ["SET GLOBAL enable_external_access = false", "SET GLOBAL lock_configuration = true"];
     for statement in common.into_iter().chain(settings.iter().map(String::as_str)).chain(last) {
         connection
             .execute_batch(statement)

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use duckdb::Connection;
 use duckdb::core::{DataChunkHandle, LogicalTypeHandle, LogicalTypeId};
 use duckdb::vtab::{
@@ -42,7 +43,6 @@ impl TailRegistry {
         self.0.lock().insert(id.clone(), Arc::new(rows));
         TailEntry { registry: self.clone(), id }
     }
-
 }
 
 /// One statement's rows of one table.
@@ -107,7 +107,10 @@ impl VTab for Tail {
 
     fn bind(bind: &BindInfo) -> Result<Self::BindData, Box<dyn Error>> {
         let id = bind.get_parameter(0).to_string();
-        #[expect(unsafe_code, reason = "`register` set a TailRegistry, which lives as the function")]
+        #[expect(
+            unsafe_code,
+            reason = "`register` set a TailRegistry, which lives as the function"
+        )]
         let registry = unsafe { bind.get_extra_info::<TailRegistry>().as_ref() };
         let known = registry.and_then(|r| r.0.lock().get(&id).cloned());
         let rows = known.ok_or("these rows belong to no statement")?;
@@ -144,7 +147,8 @@ impl VTab for Tail {
         match (known, scan.columns.len()) {
             (0, _) => output.set_len(batch.num_rows()),
             (known, all) if known == all => {
-                record_batch_to_duckdb_data_chunk(&batch.project(&scan.columns)?, output)?;
+                let batch = settled(&batch.project(&scan.columns)?)?;
+                record_batch_to_duckdb_data_chunk(&batch, output)?;
             }
             _ => return Err("row ids of a stream's tail cannot be read".into()),
         }
@@ -158,4 +162,14 @@ impl VTab for Tail {
     fn parameters() -> Option<Vec<LogicalTypeHandle>> {
         Some(vec![LogicalTypeHandle::from(LogicalTypeId::Varchar)])
     }
+}
+
+/// DuckDB takes it that the members of a NULL struct are NULL.
+fn settled(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let columns = batch.columns().iter().map(|column| {
+        let nested = column.data_type().is_nested();
+        if nested { crate::nulls::settle(column) } else { Ok(Arc::clone(column)) }
+    });
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    RecordBatch::try_new(batch.schema(), columns)
 }

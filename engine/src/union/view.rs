@@ -10,7 +10,7 @@ use springtide_protocol::TableName;
 use springtide_relation::segment::Overlap;
 use springtide_relation::{Relation, Segment, SegmentData, hidden};
 
-use super::footer::{FileColumns, Footers};
+use super::footer::{FileColumns, Footers, Naming};
 use super::tail::{FUNCTION, TailEntry, TailRegistry, TailRows};
 use crate::error::EngineError;
 use crate::plan::TableScan;
@@ -133,15 +133,18 @@ fn file_selects(
 ) -> Result<Vec<String>, EngineError> {
     let relation = &*scan.relation;
     let (boundary, end) = (&relation.boundary, &relation.version.offsets);
-    let shape = |path: &Path| -> Result<Shape, EngineError> {
-        let file = footers.columns(path)?;
+    let shape = |path: &Path, naming: Naming| -> Result<Shape, EngineError> {
+        let file = footers.columns(path, naming)?;
         Ok(columns.iter().map(|c| c.in_file(&file).map(str::to_owned)).collect())
     };
     // Lake files come first in each group: DuckDB takes a group's columns from its first
     // file, and segments have the hidden columns besides.
     let mut groups: BTreeMap<Shape, Vec<String>> = BTreeMap::new();
     for file in scan.files.iter().filter_map(|index| relation.files.get(*index)) {
-        groups.entry(shape(&file.path)?).or_default().push(path_literal(&file.path)?);
+        groups
+            .entry(shape(&file.path, Naming::Unique)?)
+            .or_default()
+            .push(path_literal(&file.path)?);
     }
     let mut straddling = Vec::new();
     for segment in segments(scan) {
@@ -150,7 +153,7 @@ fn file_selects(
         if overlap == Overlap::None || segment.rows == 0 {
             continue;
         }
-        let (shape, path) = (shape(file.path())?, path_literal(file.path())?);
+        let (shape, path) = (shape(file.path(), Naming::Reused)?, path_literal(file.path())?);
         if overlap == Overlap::Whole {
             groups.entry(shape).or_default().push(path);
         } else {
@@ -158,9 +161,9 @@ fn file_selects(
         }
     }
     let whole = groups.into_iter().map(|(shape, paths)| select(columns, &shape, &paths, None));
-    let partly = straddling.iter().map(|(s, path, w)| {
-        select(columns, s, std::slice::from_ref(path), Some(w.as_str()))
-    });
+    let partly = straddling
+        .iter()
+        .map(|(s, path, w)| select(columns, s, std::slice::from_ref(path), Some(w.as_str())));
     Ok(whole.chain(partly).collect())
 }
 

@@ -17,8 +17,7 @@ async fn all_types(format: Format, numbers_as_text: bool) -> Vec<u8> {
 #[test]
 fn the_library_and_the_number_belong_together() {
     let connection = duckdb::Connection::open_in_memory().unwrap();
-    let version: String =
-        connection.query_row("SELECT version()", [], |row| row.get(0)).unwrap();
+    let version: String = connection.query_row("SELECT version()", [], |row| row.get(0)).unwrap();
     let text = format!("semantics {SEMANTICS}\nDuckDB {version}\n");
     assert_golden("semantics.txt", text.as_bytes());
 }
@@ -64,7 +63,8 @@ async fn arrow() {
 #[tokio::test]
 async fn parquet() {
     let bytes = bytes::Bytes::from(all_types(Format::Parquet, false).await);
-    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(bytes.clone(), 100);
+    let reader =
+        parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(bytes.clone(), 100);
     assert_eq!(reader.unwrap().map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 3);
     assert_golden("types.parquet", &bytes);
 }
@@ -128,6 +128,9 @@ async fn unwritable_columns_are_the_clients_to_cast() {
     let world = World::new();
     let sql = "SELECT [INTERVAL 1 DAY] AS nested";
     let parquet = world.bytes(sql, &[], Format::Parquet).await;
-    assert!(matches!(parquet, Err(springtide_engine::EngineError::InvalidSql { .. })), "{parquet:?}");
+    assert!(
+        matches!(parquet, Err(springtide_engine::EngineError::InvalidSql { .. })),
+        "{parquet:?}"
+    );
     assert_eq!(world.ndjson(sql, &[]).await, "{\"nested\":[\"P1D\"]}\n");
 }

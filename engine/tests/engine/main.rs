@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod bench_tmp;
 mod golden;
 mod limits;
 mod model;
 mod schemas;
 mod support;
+mod types;
 mod union;

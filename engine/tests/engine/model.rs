@@ -107,7 +107,13 @@ pub(crate) fn offsets(entries: &[(i32, i64)]) -> OffsetMap {
 }
 
 /// A segment that covers `[start, end)` of one partition.
-pub(crate) fn segment(partition: i32, start: i64, end: i64, rows: usize, data: SegmentData) -> Segment {
+pub(crate) fn segment(
+    partition: i32,
+    start: i64,
+    end: i64,
+    rows: usize,
+    data: SegmentData,
+) -> Segment {
     Segment {
         start: offsets(&[(partition, start)]),
         end: offsets(&[(partition, end)]),

@@ -59,7 +59,10 @@ impl World {
     ) -> Result<Arc<Statement>, EngineError> {
         let table = |relation: &Arc<Relation>| {
             let schema = Arc::clone(&relation.schema);
-            (relation.table.clone(), TableSchema { schema, row_filter: relation.row_filter.clone() })
+            (
+                relation.table.clone(),
+                TableSchema { schema, row_filter: relation.row_filter.clone() },
+            )
         };
         let tables: BTreeMap<_, _> = relations.iter().map(table).collect();
         let request = StatementRequest {
@@ -122,13 +125,16 @@ pub(crate) fn assert_golden(name: &str, actual: &[u8]) {
         std::fs::write(&path, actual).unwrap();
     }
     let expected = std::fs::read(&path).unwrap_or_default();
-    if expected != actual {
-        let (expected, actual) =
-            (String::from_utf8_lossy(&expected), String::from_utf8_lossy(actual));
-        panic!(
-            "{name} differs: equal statements over equal rows give other bytes than before. \
-             Raise SEMANTICS, then run the tests once with UPDATE_GOLDEN=1.\n\
-             --- expected\n{expected}\n--- actual\n{actual}"
-        );
-    }
+    let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => format!("({} bytes)", bytes.len()),
+    };
+    assert!(
+        expected == actual,
+        "{name} differs: equal statements over equal rows give other bytes than before. \
+         Raise SEMANTICS, then run the tests once with UPDATE_GOLDEN=1.\n\
+         --- expected\n{}\n--- actual\n{}",
+        text(&expected),
+        text(actual)
+    );
 }

@@ -7,9 +7,7 @@ use proptest::prelude::*;
 use springtide_relation::{Relation, SegmentData};
 use tokio::runtime::Runtime;
 
-use crate::model::{
-    Row, batch, data_file, offsets, relation, segment, segment_file, tail_batches,
-};
+use crate::model::{Row, batch, data_file, offsets, relation, segment, segment_file, tail_batches};
 use crate::support::World;
 
 const ALL: &str = "SELECT key, text, number, moment FROM t ORDER BY key";
@@ -75,11 +73,15 @@ fn relations(world: &World, partitions: &[Cuts], name: &str) -> (Relation, Relat
     files.push(data_file(&world.file(&format!("{name}-foreign.parquet")), &batch(&foreign)));
     for (p, cuts) in (0i32..).zip(partitions) {
         let mut offset = 0;
-        let rows: Vec<Row> = cuts.steps.iter().map(|step| {
-            offset += step;
-            key += 1;
-            row(p, offset, key)
-        }).collect();
+        let rows: Vec<Row> = cuts
+            .steps
+            .iter()
+            .map(|step| {
+                offset += step;
+                key += 1;
+                row(p, offset, key)
+            })
+            .collect();
         let last = offset + 2;
         let at = |share: f64| (share * last as f64) as i64;
         let (boundary, end) = (at(cuts.boundary), at(cuts.end));
@@ -89,7 +91,8 @@ fn relations(world: &World, partitions: &[Cuts], name: &str) -> (Relation, Relat
         let tail = rows.iter().filter(|r| r.offset >= boundary && r.offset < end);
         expected.extend(lake.iter().cloned().chain(tail.cloned()));
         for (index, half) in lake.chunks(7).enumerate() {
-            let path = world.file(&format!("{name}-{p}/day=2001-01-0{}/{index}.parquet", index % 9));
+            let path =
+                world.file(&format!("{name}-{p}/day=2001-01-0{}/{index}.parquet", index % 9));
             files.push(data_file(&path, &batch(half)));
         }
         let begin = (cuts.begin * boundary as f64) as i64;
@@ -154,7 +157,10 @@ fn the_union_is_the_same_rows_however_they_are_split() {
 async fn a_table_without_any_part_is_empty_and_typed() {
     let world = World::new();
     let nothing = [Arc::new(relation(offsets(&[]), offsets(&[]), Vec::new(), Vec::new()))];
-    assert_eq!(world.ndjson("SELECT count(*) AS n, sum(key) AS s FROM t", &nothing).await, "{\"n\":0,\"s\":null}\n");
+    assert_eq!(
+        world.ndjson("SELECT count(*) AS n, sum(key) AS s FROM t", &nothing).await,
+        "{\"n\":0,\"s\":null}\n"
+    );
     assert_eq!(world.ndjson("SELECT moment FROM t ORDER BY moment", &nothing).await, "");
 }
 
@@ -165,8 +171,7 @@ async fn a_row_filter_stands_before_every_read() {
     let file = data_file(&world.file("filtered.parquet"), &batch(&rows[..10]));
     let data = SegmentData::Memory(tail_batches(&rows[10..]));
     let tail = segment(0, 10, 20, 10, data);
-    let mut relation =
-        relation(offsets(&[(0, 10)]), offsets(&[(0, 20)]), vec![file], vec![tail]);
+    let mut relation = relation(offsets(&[(0, 10)]), offsets(&[(0, 20)]), vec![file], vec![tail]);
     relation.row_filter = Some("key >= 8 AND key < 12 OR key = 19 -- the end".into());
     let relation = [Arc::new(relation)];
     let sql = "SELECT list(key ORDER BY key) AS k FROM t WHERE key < 19 OR true";
