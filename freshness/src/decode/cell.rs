@@ -131,7 +131,9 @@ fn quoted<'a>(kind: &Kind, value: Cow<'a, str>) -> Option<Cell<'a>> {
         Kind::Date => text::date(&value).map(Cell::Date),
         Kind::Time => text::time(&value).map(Cell::Micros),
         Kind::Timestamp { .. } => text::timestamp(&value).map(Cell::Micros),
-        Kind::Uuid => uuid::Uuid::try_parse(&value).ok().map(|u| Cell::Bytes(u.as_bytes().to_vec())),
+        Kind::Uuid => {
+            uuid::Uuid::try_parse(&value).ok().map(|u| Cell::Bytes(u.as_bytes().to_vec()))
+        }
         Kind::Binary { .. } => bytes(&value).map(Cell::Bytes),
         Kind::Fixed(size) => {
             bytes(&value).filter(|b| i32::try_from(b.len()) == Ok(*size)).map(Cell::Bytes)

@@ -21,15 +21,24 @@ pub(super) enum Kind {
     Long,
     Float,
     Double,
-    Decimal { precision: u8, scale: i8 },
+    Decimal {
+        precision: u8,
+        scale: i8,
+    },
     Date,
     Time,
     /// Without and with a zone alike; `zoned` only words the error.
-    Timestamp { zoned: bool },
-    Text { large: bool },
+    Timestamp {
+        zoned: bool,
+    },
+    Text {
+        large: bool,
+    },
     Uuid,
     Fixed(i32),
-    Binary { large: bool },
+    Binary {
+        large: bool,
+    },
     Struct(Vec<Member>),
     List(Box<Member>),
     /// Keys are text.

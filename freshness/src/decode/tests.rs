@@ -221,7 +221,8 @@ fn rows_are_strict_json_objects() {
     ]);
     let row = only(&flights, " {\"gate\":{\"x\":[1,2]},\"origin\":\"ATL\",\"id\":7}\n");
     assert_eq!(row.column(0).as_primitive::<Int64Type>().value(0), 7);
-    let not_json = ["", " ", "7", "[]", "{\"id\":1}{\"id\":2}", "{\"id\":1,}", "{id:1}", "{\"id\":1"];
+    let not_json =
+        ["", " ", "7", "[]", "{\"id\":1}{\"id\":2}", "{\"id\":1,}", "{id:1}", "{\"id\":1"];
     for text in not_json {
         assert!(matches!(reason(&flights, text), InvalidRow::NotJson(_)), "{text}");
     }
@@ -267,7 +268,8 @@ fn a_body_is_taken_whole_or_not_at_all() {
     );
     let InvalidBody::Row { line: 3, column: Some(column), .. } = invalid else { panic!() };
     assert_eq!(column, "delay");
-    let broken = validate_ndjson(&flights, &Bytes::from_static(b"{\"id\":1}\n{\"id\":")).unwrap_err();
+    let broken =
+        validate_ndjson(&flights, &Bytes::from_static(b"{\"id\":1}\n{\"id\":")).unwrap_err();
     assert!(matches!(broken, InvalidBody::Row { line: 2, column: None, .. }));
     for empty in ["", "\n \r\n"] {
         let body = Bytes::from_static(empty.as_bytes());
@@ -283,7 +285,8 @@ enum Message {
 }
 
 fn messages() -> impl Strategy<Value = Vec<(i32, i64, Message)>> {
-    let poison = prop::sample::select(vec!["", "{", "{}", "[{\"id\":1}]", "{\"id\":\"1\"}", "{\"id\":1.5}"]);
+    let poison =
+        prop::sample::select(vec!["", "{", "{}", "[{\"id\":1}]", "{\"id\":\"1\"}", "{\"id\":1.5}"]);
     let message = prop_oneof![
         6 => Just(Message::Good),
         2 => poison.prop_map(Message::Poison),
@@ -382,7 +385,8 @@ fn decode_throughput() {
     let row = |n: i64| {
         let text = format!(
             "{{\"flight_id\":{n},\"date\":\"2001-03-31T23:{:02}:00\",\"delay\":{},\"distance\":580,\"origin\":\"ATL\",\"destination\":\"DFW\"}}",
-            n % 60, n % 90 - 20
+            n % 60,
+            n % 90 - 20
         );
         record(n, text.as_bytes())
     };

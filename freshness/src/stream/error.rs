@@ -19,9 +19,7 @@ pub enum StreamError {
         source: BoxedSource,
     },
     /// Records that were asked for are gone, or the offset lies beyond the end.
-    #[error(
-        "partition {partition} holds offsets from {low} to {high}, but {asked} was asked for"
-    )]
+    #[error("partition {partition} holds offsets from {low} to {high}, but {asked} was asked for")]
     OffsetOutOfRange {
         /// The partition.
         partition: PartitionId,
@@ -109,7 +107,9 @@ pub enum StreamError {
         reason: String,
     },
     /// A journal file of another layout than this program's.
-    #[error("the journal has layout {found}, this program reads {known}: use the program that made it")]
+    #[error(
+        "the journal has layout {found}, this program reads {known}: use the program that made it"
+    )]
     JournalLayout {
         /// The layout found.
         found: i64,

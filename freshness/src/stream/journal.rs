@@ -16,9 +16,7 @@ use springtide_protocol::{Offset, OffsetMap, PartitionId};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{
-    NewRecord, StreamError, StreamReader, StreamSource, TopicDescription, Watermarks,
-};
+use super::{NewRecord, StreamError, StreamReader, StreamSource, TopicDescription, Watermarks};
 
 mod append;
 mod idempotency;

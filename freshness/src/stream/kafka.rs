@@ -14,9 +14,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::types::RDKafkaErrorCode;
 use springtide_protocol::OffsetMap;
 
-use super::{
-    NewRecord, StreamError, StreamReader, StreamSource, TopicDescription, Watermarks,
-};
+use super::{NewRecord, StreamError, StreamReader, StreamSource, TopicDescription, Watermarks};
 
 mod configuration;
 mod context;
@@ -95,12 +93,8 @@ impl Kafka {
     /// [`StreamError::Unreachable`], [`StreamError::Refused`], [`StreamError::Internal`].
     pub async fn create_topic(&self, name: &str, partitions: i32) -> Result<bool, StreamError> {
         let failed = |source| failure::sorted("creating a topic", name, source);
-        let admin: AdminClient<Context> = self
-            .shared
-            .configuration
-            .admin()
-            .create_with_context(Context)
-            .map_err(failed)?;
+        let admin: AdminClient<Context> =
+            self.shared.configuration.admin().create_with_context(Context).map_err(failed)?;
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
         let options = AdminOptions::new().request_timeout(Some(QUERY_TIMEOUT));
         let results = admin.create_topics([&topic], &options).await.map_err(failed)?;
@@ -175,8 +169,9 @@ impl StreamSource for KafkaTopic {
             reader::KafkaReader::open(&shared.configuration, &topic, start)
         });
         let doing = "starting a reader";
-        let opened =
-            opened.await.map_err(|source| StreamError::Internal { doing, source: source.into() })?;
+        let opened = opened
+            .await
+            .map_err(|source| StreamError::Internal { doing, source: source.into() })?;
         Ok(Box::new(opened?))
     }
 
@@ -188,9 +183,8 @@ impl StreamSource for KafkaTopic {
         let key = idempotency_key.map(super::journal::checked_key).transpose()?;
         let (shared, topic) = (Arc::clone(&self.shared), Arc::clone(&self.topic));
         // Its own task: a caller that goes away must not leave the outcome to chance.
-        let done = tokio::spawn(async move {
-            shared.producers.produce(&topic, records, key).await
-        });
+        let done =
+            tokio::spawn(async move { shared.producers.produce(&topic, records, key).await });
         done.await.map_err(|source| StreamError::UnknownOutcome { source: source.into() })?
     }
 }

@@ -11,7 +11,9 @@ mod writing;
 
 use std::time::Duration;
 
-use springtide_freshness::stream::{KafkaTopic, NewRecord, Record, StreamReader, StreamSource as _};
+use springtide_freshness::stream::{
+    KafkaTopic, NewRecord, Record, StreamReader, StreamSource as _,
+};
 use springtide_protocol::{Offset, OffsetMap, PartitionId};
 use tokio::time::Instant;
 

@@ -127,7 +127,9 @@ async fn lost_records_are_an_error_never_a_jump() {
             Err(error) => break error,
         }
     };
-    let lost = |error: &StreamError| matches!(error, StreamError::OffsetOutOfRange { low: Offset(6_000), .. });
+    let lost = |error: &StreamError| {
+        matches!(error, StreamError::OffsetOutOfRange { low: Offset(6_000), .. })
+    };
     assert!(lost(&error), "{error:?}");
     assert!(running.poll(1, Duration::ZERO).await.is_err(), "it has ended");
 
@@ -265,5 +267,8 @@ async fn throughput_and_latency() {
         waits.push((begin.elapsed() - produced, produced));
     }
     waits.sort();
-    println!("wrote {wrote:.0}/s, read {read:.0}/s, produced to polled and produce: {:?} median, {:?} at 99 %", waits[50], waits[98]);
+    println!(
+        "wrote {wrote:.0}/s, read {read:.0}/s, produced to polled and produce: {:?} median, {:?} at 99 %",
+        waits[50], waits[98]
+    );
 }

@@ -76,6 +76,8 @@ async fn produces_at_the_same_time_stay_whole() {
         assert_eq!(texts(&got).into_iter().filter(own).collect::<Vec<_>>(), expected);
     }
     let last: Vec<_> = ends.iter().map(|end| end.0 - 1).collect();
-    let is_last = |offset: i64| got.iter().any(|r| r.offset.0 == offset && texts(&[r.clone()])[0].ends_with("/24"));
+    let is_last = |offset: i64| {
+        got.iter().any(|r| r.offset.0 == offset && texts(&[r.clone()])[0].ends_with("/24"))
+    };
     assert!(last.into_iter().all(is_last), "each is told where its own rows end");
 }

@@ -117,12 +117,8 @@ impl Batch {
         share: usize,
     ) -> Result<Offset, sqlx::Error> {
         let limit = i64::try_from(share).unwrap_or(i64::MAX);
-        let mut rows = sqlx::query(READ)
-            .bind(topic)
-            .bind(partition.0)
-            .bind(from.0)
-            .bind(limit)
-            .fetch(read);
+        let mut rows =
+            sqlx::query(READ).bind(topic).bind(partition.0).bind(from.0).bind(limit).fetch(read);
         let mut next = from;
         while let Some(row) = rows.try_next().await? {
             let record = record(partition, &row)?;

@@ -87,7 +87,8 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .pragma("journal_size_limit", WAL_BYTES)
             .busy_timeout(BUSY_TIMEOUT);
-        let writer = SqlitePoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(60));
+        let writer =
+            SqlitePoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(60));
         let writer = writer.connect_with(options.clone()).await.map_err(failed)?;
         let id = prepare(&writer).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS);
@@ -263,9 +264,7 @@ pub(super) fn failed(doing: &'static str, source: sqlx::Error) -> StreamError {
         _ => None,
     };
     match code.as_deref() {
-        Some(code) if FULL.contains(&code) => {
-            StreamError::StorageFull { source: source.into() }
-        }
+        Some(code) if FULL.contains(&code) => StreamError::StorageFull { source: source.into() },
         Some(code) if BUSY.contains(&code) => StreamError::Unreachable { source: source.into() },
         _ => StreamError::Internal { doing, source: source.into() },
     }

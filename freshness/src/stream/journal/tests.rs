@@ -354,7 +354,8 @@ async fn a_caller_that_goes_away_does_not_tear_a_produce() {
 async fn journal_throughput() {
     let place = Place::new();
     let topic = place.open().await.topic("flights", 1).await.unwrap();
-    let batch: Vec<_> = (0..1_000).map(|n| row(format!("{{\"id\":{n},\"x\":\"{:0>100}\"}}", n))).collect();
+    let batch: Vec<_> =
+        (0..1_000).map(|n| row(format!("{{\"id\":{n},\"x\":\"{:0>100}\"}}", n))).collect();
     let begin = std::time::Instant::now();
     for _ in 0..100 {
         topic.produce(batch.clone(), None).await.unwrap();

@@ -25,15 +25,22 @@ use crate::stream::Record;
 pub(super) enum Event {
     Record(Record),
     /// Everything below `next` has been delivered, and there is nothing more now.
-    End { partition: PartitionId, next: Offset },
-    Fault { partition: PartitionId, code: RDKafkaErrorCode },
+    End {
+        partition: PartitionId,
+        next: Offset,
+    },
+    Fault {
+        partition: PartitionId,
+        code: RDKafkaErrorCode,
+    },
 }
 
 /// The consumer's next event. Control records are passed silently: they show in
 /// its position.
 pub(super) fn poll(consumer: &BaseConsumer<Context>, wait: Duration) -> Option<Event> {
     // SAFETY: the client lives as long as `consumer`; the call is thread-safe.
-    let message = unsafe { c::rd_kafka_consumer_poll(consumer.client().native_ptr(), millis(wait)) };
+    let message =
+        unsafe { c::rd_kafka_consumer_poll(consumer.client().native_ptr(), millis(wait)) };
     // SAFETY: NULL, or a message that is ours until it is destroyed.
     let held = Owned::new(message, c::rd_kafka_message_destroy)?;
     // SAFETY: not NULL, valid and not written to until `held` is dropped.
@@ -159,7 +166,8 @@ unsafe fn described(event: *mut c::rd_kafka_event_t) -> Result<Described, RDKafk
         };
         let list = c::rd_kafka_TopicDescription_partitions(topic, &mut count);
         let list = if list.is_null() { &[] } else { slice::from_raw_parts(list, count) };
-        let partition = |info: &*const _| PartitionId(c::rd_kafka_TopicPartitionInfo_partition(*info));
+        let partition =
+            |info: &*const _| PartitionId(c::rd_kafka_TopicPartitionInfo_partition(*info));
         Ok(Described { id, partitions: list.iter().map(partition).collect() })
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! It must never retry a transaction whose outcome is unknown.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::configuration::Configuration;
+#[cfg(doc)]
+use super::configuration::TRANSACTION_TIMEOUT_MS;
 use super::context::{Context, Deliveries};
 use super::failure;
 use crate::stream::journal::digest;
@@ -27,10 +30,11 @@ pub const REMEMBERED_KEYS: usize = 10_000;
 const PRODUCERS: usize = 4;
 /// How long a new producer may take to be ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the records of one transaction may take to the broker.
+/// How long the records of one transaction may take into a full queue.
 const SEND_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long ending a transaction may take, retries included.
-const END_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long ending a transaction may take, deliveries and retries included;
+/// longer than a delivery's own limit ([`TRANSACTION_TIMEOUT_MS`]).
+const END_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a full queue is left to empty before the next try.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(2);
 
@@ -39,7 +43,9 @@ type Transactional = ThreadedProducer<Context>;
 pub(super) struct Producers {
     configuration: Configuration,
     permits: Semaphore,
-    slots: Arc<Mutex<Vec<Slot>>>,
+    /// Taken in turn: a broker finishes a transaction shortly after its commit
+    /// returns, and holds the next of the same id up until then.
+    slots: Arc<Mutex<VecDeque<Slot>>>,
     remembered: quick_cache::sync::Cache<(Arc<str>, String), Remembered>,
 }
 
@@ -109,12 +115,12 @@ impl Producers {
         let closed = |source| StreamError::Internal { doing: "producing", source };
         let _permit = self.permits.acquire().await.map_err(|source| closed(source.into()))?;
         let missing = || closed("a producer was lost to a panic".into());
-        let mut slot = self.slots.lock().pop().ok_or_else(missing)?;
+        let mut slot = self.slots.lock().pop_front().ok_or_else(missing)?;
         let (configuration, topic) = (self.configuration.clone(), Arc::clone(topic));
         let slots = Arc::clone(&self.slots);
         let ran = tokio::task::spawn_blocking(move || {
             let outcome = slot.transact(&configuration, &topic, &records);
-            slots.lock().push(slot);
+            slots.lock().push_back(slot);
             outcome
         });
         ran.await.map_err(|source| StreamError::UnknownOutcome { source: source.into() })?
@@ -136,20 +142,18 @@ impl Slot {
         };
         producer.begin_transaction().map_err(failed)?;
         let deliveries = Arc::new(Deliveries::default());
-        let sent = send(&producer, topic, records, &deliveries);
-        let sent = sent.and_then(|()| producer.flush(SEND_TIMEOUT));
-        let sent = sent.and_then(|()| deliveries.outcome());
-        let ended = match sent {
-            Ok(next) => commit(&producer).map(|()| next),
-            Err(source) => Err(End::Abort(source)),
-        };
-        match ended {
+        let sent = send(&producer, topic, records, &deliveries).map_err(End::Abort);
+        // The commit waits for every delivery; its producer's own thread serves them.
+        let ended = sent.and_then(|()| commit(&producer));
+        match ended.and_then(|()| deliveries.outcome().map_err(End::Unknown)) {
             Ok(next) => {
                 self.producer = Some(producer);
                 Ok(next)
             }
             Err(End::Unknown(source)) => Err(StreamError::UnknownOutcome { source: source.into() }),
             Err(End::Abort(source)) => {
+                // What befell a record tells more than that the end was refused.
+                let source = deliveries.outcome().err().unwrap_or(source);
                 // Where even that fails, the next producer of this id has it aborted.
                 if producer.abort_transaction(END_TIMEOUT).is_ok() {
                     self.producer = Some(producer);

@@ -78,8 +78,7 @@ impl Queries {
 
     fn partitions(&self, topic: &str) -> Result<Vec<PartitionId>, StreamError> {
         let failed = |source| failure::sorted("listing partitions", topic, source);
-        let metadata =
-            self.client.fetch_metadata(Some(topic), QUERY_TIMEOUT).map_err(failed)?;
+        let metadata = self.client.fetch_metadata(Some(topic), QUERY_TIMEOUT).map_err(failed)?;
         let missing = || StreamError::TopicMissing { topic: topic.to_owned() };
         let found = metadata.topics().iter().find(|t| t.name() == topic).ok_or_else(missing)?;
         if let Some(code) = found.error() {

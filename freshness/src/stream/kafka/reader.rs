@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
@@ -53,8 +54,12 @@ impl KafkaReader {
         start: OffsetMap,
     ) -> Result<Self, StreamError> {
         let failed = |source| failure::sorted("starting a reader", topic, source);
+        let mut reading = configuration.reading();
+        // Polled natively, it would print its log to standard error; the client
+        // that asks for watermarks tells the same of the connection.
+        reading.set_log_level(RDKafkaLogLevel::Emerg);
         let consumer: BaseConsumer<Context> =
-            configuration.reading().create_with_context(Context).map_err(failed)?;
+            reading.create_with_context(Context).map_err(failed)?;
         let mut assignment = TopicPartitionList::with_capacity(start.len());
         for (partition, offset) in start.iter() {
             let offset = KafkaOffset::Offset(offset.0);
