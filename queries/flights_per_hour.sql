@@ -4,7 +4,7 @@ description = "Flights and mean delay by hour of departure: the newest 48 hours 
 [[parameters]]
 name = "from"
 type = "date"
-default = "2001-03-30"
+default = "2001-03-29"
 description = "The first day"
 
 [[parameters]]

@@ -4,7 +4,7 @@ description = "Where most flights of a span depart"
 [[parameters]]
 name = "from"
 type = "date"
-default = "2001-03-30"
+default = "2001-03-29"
 description = "The first day"
 
 [[parameters]]

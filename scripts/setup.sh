@@ -32,10 +32,11 @@ find_missing() {
   header zlib.h || need zlib1g-dev "zlib headers, for librdkafka"
   has npm || need npm "fetches DuckDB's prebuilt library"
   has openssl || need openssl "checks it"
-  [ "$wanted" = test ] || return 0
+  [ "$wanted" = test ] && [ "${SPRINGTIDE_TEST_SERVICES:-}" != none ] || return 0
   java_is_17 || need openjdk-17-jre-headless "runs Apache Kafka in the tests"
   has mvn || need maven "fetches Apache Kafka for the tests"
   has python3 || need python3 "runs the independent Iceberg reader in the tests"
+  has flock || need util-linux "one fetch at a time"
   python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || need python3-venv "its virtual environment"
 }
 
@@ -58,8 +59,8 @@ say_plan() {
     echo "springtide set-up will fetch:"
     echo "$library"
   fi
-  if [ "$wanted" = test ]; then
-    echo "the tests fetch, once, into ${XDG_CACHE_HOME:-$HOME/.cache}/springtide: Apache Kafka 4.3.0 (Maven, 54 MB) and pyiceberg (PyPI)"
+  if [ "$wanted" = test ] && [ "${SPRINGTIDE_TEST_SERVICES:-}" != none ]; then
+    echo "the tests fetch, once, into ${XDG_CACHE_HOME:-$HOME/.cache}/springtide/services: Apache Kafka 4.3.0 (Maven, 54 MB) and pyiceberg (PyPI); SPRINGTIDE_TEST_SERVICES=none leaves those tests out"
   fi
   if [ ${#packages[@]} -eq 0 ] && [ -z "$library" ]; then
     echo "springtide set-up: nothing to install"
@@ -113,6 +114,7 @@ fi
 check_rust
 install_packages
 bash "$here/duckdb.sh"
-if [ "$wanted" = test ] && [ -x "$here/../tests/services/setup.sh" ]; then
-  "$here/../tests/services/setup.sh"
+if [ "$wanted" = test ] && [ "${SPRINGTIDE_TEST_SERVICES:-}" != none ]; then
+  "$here/../tests/services/kafka.sh" fetch
+  "$here/../tests/services/python.sh" >/dev/null
 fi

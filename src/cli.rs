@@ -82,6 +82,17 @@ pub(crate) struct ListenArgs {
     pub(crate) origin_listen: Option<SocketAddr>,
 }
 
+impl Command {
+    /// Servers tell each request; what is watched by a person tells what is wrong.
+    pub(crate) const fn log_level(&self) -> &'static str {
+        match self {
+            Self::Serve(_) | Self::Origin(_) | Self::Edge(_) => "info",
+            Self::Commit(commit) if commit.goes_on() => "info",
+            _ => "warn",
+        }
+    }
+}
+
 impl ConfigArgs {
     /// Reads the configuration that a command needs.
     pub(crate) fn load(&self, built_in: Option<&'static str>) -> anyhow::Result<Loaded> {

@@ -17,7 +17,7 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    cli.logging.start();
+    cli.logging.start(cli.command.log_level());
     match cli::run(cli.command) {
         Ok(code) => code,
         Err(error) => cli::report(&error),

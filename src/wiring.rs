@@ -10,7 +10,7 @@ use springtide_edge::{Edge, EdgeSettings};
 use springtide_engine::{
     Answer, Encoding, Engine, EngineSettings, Limits, Plan, StatementRequest, TableSchema,
 };
-use springtide_freshness::{Freshness, PinAt, PinRequest, TableDescription};
+use springtide_freshness::{Freshness, PinAt, PinRequest, TableDescription, TableState};
 use springtide_origin::{Origin, OriginSettings};
 use springtide_protocol::clock::Clock;
 use springtide_protocol::{MinVersion, TableName};
@@ -24,6 +24,8 @@ use crate::state_folder::StateFolder;
 
 /// For how long a command waits until the tables answer.
 const READY_TIME: Duration = Duration::from_secs(60);
+/// For how long a server holds back its ready line.
+const SETTLE_TIME: Duration = Duration::from_secs(5);
 const READY_POLL: Duration = Duration::from_millis(20);
 
 /// Engine and tables over one state folder.
@@ -86,32 +88,58 @@ impl House {
         settings.admin_token = config.server.admin_token.clone();
         settings.beyond_loopback = beyond_loopback;
         settings.access = config.access.clone();
-        let origin =
-            Origin::new(settings, self.engine.clone(), self.freshness.clone(), clock())
-                .context("cannot open the origin")?;
+        let origin = Origin::new(settings, self.engine.clone(), self.freshness.clone(), clock())
+            .context("cannot open the origin")?;
         Ok(Arc::new(origin))
     }
 
     /// Waits until every table answers with its newest rows.
     pub(crate) async fn wait_ready(&self) -> anyhow::Result<()> {
-        let begun = tokio::time::Instant::now();
+        match self.waiting_after(READY_TIME).await {
+            None => Ok(()),
+            Some((part, why)) => {
+                anyhow::bail!("{part} is not ready after {READY_TIME:?}: {why}")
+            }
+        }
+    }
+
+    /// Waits a moment for the tables, so that the first request finds all that was
+    /// there before. What is down stays down: the rest answers, and `/readyz` tells.
+    pub(crate) async fn settle(&self) {
+        if let Some((part, why)) = self.waiting_after(SETTLE_TIME).await {
+            tracing::warn!(part, why, "not ready yet; the rest answers");
+        }
+    }
+
+    /// Waits for all parts; the first that is not ready at the end of the time, and why.
+    async fn waiting_after(&self, time: Duration) -> Option<(String, String)> {
+        let deadline = tokio::time::Instant::now() + time;
         loop {
-            let parts = self.freshness.readiness();
-            let Some(waiting) = parts.iter().find(|part| !part.ready) else { return Ok(()) };
-            if begun.elapsed() > READY_TIME {
-                let reason = waiting.reason.as_deref().unwrap_or("it does not say why");
-                anyhow::bail!("{} is not ready after {READY_TIME:?}: {reason}", waiting.part);
+            let waiting = self.waiting()?;
+            if tokio::time::Instant::now() > deadline {
+                return Some(waiting);
             }
             tokio::time::sleep(READY_POLL).await;
         }
     }
 
+    /// The first part that is not ready, or the first table that still reads what its
+    /// stream held at the start.
+    fn waiting(&self) -> Option<(String, String)> {
+        let parts = self.freshness.readiness();
+        if let Some(part) = parts.into_iter().find(|part| !part.ready) {
+            let why = part.reason.unwrap_or_else(|| "it does not say why".to_owned());
+            return Some((part.part, why));
+        }
+        self.freshness.declared().into_iter().find_map(|table| {
+            let state = self.freshness.status(&table)?.state;
+            let late = state != TableState::Live;
+            late.then(|| (format!("table `{table}`"), format!("it is {}", state.name())))
+        })
+    }
+
     /// Waits until a table holds what a receipt names.
-    pub(crate) async fn reach(
-        &self,
-        table: &TableName,
-        minimum: MinVersion,
-    ) -> anyhow::Result<()> {
+    pub(crate) async fn reach(&self, table: &TableName, minimum: MinVersion) -> anyhow::Result<()> {
         let at = PinAt::AtLeast { minimum, wait: READY_TIME };
         self.freshness.pin(PinRequest { tables: vec![table.clone()], at }).await?;
         Ok(())
@@ -204,11 +232,21 @@ impl Servers {
         self.edge.map(|address| format!("http://{}", reachable(address)))
     }
 
-    /// Prints the ready line, then waits for a signal or a server's end, and
+    /// Prints the ready line once `settled`, then waits for a signal or a server's end, and
     /// stops all of them within `bound`.
-    pub(crate) async fn run(mut self, bound: Duration) -> anyhow::Result<()> {
-        self.print_ready();
+    pub(crate) async fn run(
+        mut self,
+        bound: Duration,
+        settled: impl Future<Output = ()>,
+    ) -> anyhow::Result<()> {
+        let addresses = self.addresses();
+        let ready = async {
+            settled.await;
+            println!("springtide ready{addresses}");
+            std::future::pending::<()>().await;
+        };
         let ended = tokio::select! {
+            () = ready => None,
             signal = crate::signals::stop_requested() => {
                 signal.context("cannot listen to signals")?;
                 tracing::info!("stopping");
@@ -228,10 +266,6 @@ impl Servers {
             tracing::warn!(?bound, "requests still ran at the end of the time to stop");
             Ok(())
         })
-    }
-
-    fn print_ready(&self) {
-        println!("springtide ready{}", self.addresses());
     }
 }
 
@@ -285,9 +319,9 @@ pub(crate) async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<Tc
                 "{address} is in use by another program; stop it, or give another address with \
                  {flag} (port 0 takes a free one)"
             ),
-            std::io::ErrorKind::PermissionDenied => format!(
-                "this user may not listen on {address}; give a port above 1023 with {flag}"
-            ),
+            std::io::ErrorKind::PermissionDenied => {
+                format!("this user may not listen on {address}; give a port above 1023 with {flag}")
+            }
             _ => format!("cannot listen on {address}; give another address with {flag}"),
         };
         anyhow::Error::new(error).context(advice)

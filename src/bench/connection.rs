@@ -36,7 +36,8 @@ impl std::str::FromStr for Url {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
-        let rest = text.strip_prefix("http://").with_context(|| format!("`{text}` is no http URL"))?;
+        let rest =
+            text.strip_prefix("http://").with_context(|| format!("`{text}` is no http URL"))?;
         let (authority, target) = rest.split_once('/').unwrap_or((rest, ""));
         Ok(Self { authority: authority.to_owned(), target: format!("/{target}") })
     }
@@ -151,9 +152,8 @@ fn status(head: &[u8]) -> anyhow::Result<u16> {
 fn content_length(head: &[u8]) -> anyhow::Result<usize> {
     const NAME: &[u8] = b"content-length:";
     let mut lines = head.split(|byte| *byte == b'\n');
-    let found = lines.find(|line| {
-        line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME))
-    });
+    let found = lines
+        .find(|line| line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)));
     let Some(line) = found else {
         // 304 and 204 have no body to measure.
         return match status(head)? {

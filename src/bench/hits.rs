@@ -61,7 +61,7 @@ pub(super) async fn measure_hits(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let origin = fixture.origin();
-    let arguments = ["edge", "--upstream", origin, "--edge-listen", "127.0.0.1:0"];
+    let arguments = ["edge", "--upstream", origin, "--edge-listen", "127.0.0.1:0", "--log", "warn"];
     let mut edge = Process::start(&arguments, SERVER_CORE)?;
     let ready = edge.line().await?;
     let url = ready.split("edge=").nth(1).context("the edge does not say where it is")?;

@@ -76,13 +76,8 @@ pub(super) async fn measure(fixture: &Fixture, report: &mut Report) -> anyhow::R
         }
         let values = (ours.median_ms(), theirs.median_ms());
         let peer = "DuckDB in process, same Parquet";
-        let figure = Figure::against(
-            format!("query_{name}"),
-            "ms",
-            values,
-            peer,
-            Wanted::AtMost(RATIO),
-        );
+        let figure =
+            Figure::against(format!("query_{name}"), "ms", values, peer, Wanted::AtMost(RATIO));
         report.add(
             figure
                 .with("p99_ms", ours.percentile_ms(99))

@@ -9,7 +9,9 @@ use crate::bench;
 
 /// Measures this build against its peers.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  springtide bench --json bench.json --data flights-2001-q1.parquet")]
+#[command(
+    after_help = "Example:\n  springtide bench --json bench.json --data flights-2001-q1.parquet"
+)]
 pub(crate) struct Bench {
     /// Where the figures go, as JSON.
     #[arg(long, value_name = "FILE")]

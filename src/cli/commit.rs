@@ -22,6 +22,11 @@ pub(crate) struct Commit {
 }
 
 impl Commit {
+    /// Whether it runs until it is stopped.
+    pub(super) const fn goes_on(&self) -> bool {
+        !self.once
+    }
+
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let house = House::open(self.config.load_tables()?).await?;
         let outcome = if self.once { commit_all(&house).await } else { until_stopped().await };

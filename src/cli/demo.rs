@@ -52,7 +52,7 @@ impl Demo {
         let stop = CancellationToken::new();
         let replaying = tokio::spawn(replay.run(self.rate, stop.clone()));
         self.say_what_to_try(&servers);
-        let outcome = servers.run(house.config.server.shutdown_timeout).await;
+        let outcome = servers.run(house.config.server.shutdown_timeout, house.settle()).await;
         stop.cancel();
         replaying.await.context("the replay ended by a defect")?;
         house.close().await;

@@ -11,7 +11,9 @@ use crate::wiring::{self, Servers};
 
 /// Serves a cache in front of an origin.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  springtide edge --upstream http://127.0.0.1:8081 --edge-listen 127.0.0.1:8080")]
+#[command(
+    after_help = "Example:\n  springtide edge --upstream http://127.0.0.1:8081 --edge-listen 127.0.0.1:8080"
+)]
 pub(crate) struct EdgeCommand {
     #[command(flatten)]
     config: ConfigArgs,
@@ -35,7 +37,7 @@ impl EdgeCommand {
         let listener = wiring::listen(config.server.edge_listen, "--edge-listen").await?;
         let mut servers = Servers::new();
         servers.serve_edge(wiring::edge(&config, &upstream)?, listener);
-        servers.run(config.server.shutdown_timeout).await?;
+        servers.run(config.server.shutdown_timeout, std::future::ready(())).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

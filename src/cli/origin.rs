@@ -10,7 +10,9 @@ use crate::wiring::{self, House, Servers};
 
 /// Serves the tables without a cache in front.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  springtide origin --config springtide.toml --origin-listen 127.0.0.1:8081")]
+#[command(
+    after_help = "Example:\n  springtide origin --config springtide.toml --origin-listen 127.0.0.1:8081"
+)]
 pub(crate) struct OriginCommand {
     #[command(flatten)]
     config: ConfigArgs,
@@ -31,7 +33,7 @@ impl OriginCommand {
         let mut servers = Servers::new();
         servers.serve_origin(house.origin(beyond_loopback)?, listener);
         house.folder.tell(&format!("serving{}", servers.addresses()))?;
-        let outcome = servers.run(house.config.server.shutdown_timeout).await;
+        let outcome = servers.run(house.config.server.shutdown_timeout, house.settle()).await;
         house.close().await;
         outcome.map(|()| ExitCode::SUCCESS)
     }

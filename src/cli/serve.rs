@@ -27,7 +27,7 @@ impl Serve {
         let mut house = House::open(config).await?;
         let servers = Servers::serve_all(&house, listeners)?;
         house.folder.tell(&format!("serving{}", servers.addresses()))?;
-        let outcome = servers.run(house.config.server.shutdown_timeout).await;
+        let outcome = servers.run(house.config.server.shutdown_timeout, house.settle()).await;
         house.close().await;
         outcome.map(|()| ExitCode::SUCCESS)
     }

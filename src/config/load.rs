@@ -161,11 +161,7 @@ fn explain(error: &figment::Error, file: Option<(&Path, &str)>) -> ConfigError {
     ConfigError::Value { place: origin_of(error.metadata.as_ref(), &keys, file), what }
 }
 
-fn origin_of(
-    metadata: Option<&Metadata>,
-    keys: &[&str],
-    file: Option<(&Path, &str)>,
-) -> String {
+fn origin_of(metadata: Option<&Metadata>, keys: &[&str], file: Option<(&Path, &str)>) -> String {
     if metadata.is_some_and(|m| m.name.contains("environment")) {
         return format!("{VARIABLES}{}", keys.join("__").to_uppercase());
     }

@@ -33,8 +33,7 @@ pub(crate) struct Replay {
 impl Replay {
     /// Finds where the table stands. It must have caught up with its stream.
     pub(crate) async fn resume(house: &House, flights: Flights) -> anyhow::Result<Self> {
-        let sql =
-            format!("SELECT max(flight_id) AS id FROM flights WHERE flight_id < {OWN_IDS}");
+        let sql = format!("SELECT max(flight_id) AS id FROM flights WHERE flight_id < {OWN_IDS}");
         let encoding = Encoding { format: Format::Csv, numbers_as_text: false };
         let mut answer = house.query(&sql, encoding).await?;
         let mut body = Vec::new();

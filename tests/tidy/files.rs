@@ -43,10 +43,11 @@ fn none(findings: &[String]) {
 
 #[test]
 fn files_are_short() {
-    let long = rust_files().into_iter().filter(|(path, _)| !is_test(path)).filter_map(|(path, text)| {
-        let lines = code_lines(&text);
-        (lines > FILE_LINES).then(|| format!("{}: {lines} lines of code", path.display()))
-    });
+    let long =
+        rust_files().into_iter().filter(|(path, _)| !is_test(path)).filter_map(|(path, text)| {
+            let lines = code_lines(&text);
+            (lines > FILE_LINES).then(|| format!("{}: {lines} lines of code", path.display()))
+        });
     none(&long.collect::<Vec<_>>());
 }
 
@@ -57,7 +58,11 @@ fn functions_are_short() {
         for function in functions(&text) {
             if function.lines > FUNCTION_LINES {
                 let (line, lines) = (function.line, function.lines);
-                long.push(format!("{}:{line}: `{}` has {lines} lines", path.display(), function.name));
+                long.push(format!(
+                    "{}:{line}: `{}` has {lines} lines",
+                    path.display(),
+                    function.name
+                ));
             }
         }
     }

@@ -13,7 +13,12 @@ const DIRECTIONS: [(&str, &[&str]); 7] = [
     ("springtide-freshness", &["springtide-protocol", "springtide-relation"]),
     (
         "springtide-origin",
-        &["springtide-protocol", "springtide-relation", "springtide-engine", "springtide-freshness"],
+        &[
+            "springtide-protocol",
+            "springtide-relation",
+            "springtide-engine",
+            "springtide-freshness",
+        ],
     ),
     ("springtide-edge", &["springtide-protocol", "springtide-relation", "springtide-engine"]),
     (
@@ -44,8 +49,20 @@ const HEAVY: [(&str, &[&str]); 9] = [
 
 /// What reads a clock of its own, a socket, a file or a process.
 const INPUT_OUTPUT: [&str; 14] = [
-    "tokio", "mio", "socket2", "hyper", "hyper-util", "reqwest", "ureq", "rustls", "openssl",
-    "rdkafka", "duckdb", "arrow", "rand", "tempfile",
+    "tokio",
+    "mio",
+    "socket2",
+    "hyper",
+    "hyper-util",
+    "reqwest",
+    "ureq",
+    "rustls",
+    "openssl",
+    "rdkafka",
+    "duckdb",
+    "arrow",
+    "rand",
+    "tempfile",
 ];
 
 static METADATA: LazyLock<Metadata> = LazyLock::new(|| {
