@@ -173,9 +173,7 @@ impl Boundary {
                 self.mark = (*mark).clone();
                 Directive::None
             }
-            Event::Topic(_) | Event::Progress(_) | Event::OutOfRange { .. }
-                if self.is_halted() =>
-            {
+            Event::Topic(_) | Event::Progress(_) | Event::OutOfRange { .. } if self.is_halted() => {
                 Directive::None
             }
             Event::Snapshot(mark) => self.on_snapshot(mark),

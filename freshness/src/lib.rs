@@ -36,7 +36,7 @@ mod tail;
 
 pub use feed::FeedReader;
 pub use ingest::{IngestError, Receipt};
-pub use pin::{WAIT as PIN_WAIT, PinAt, PinError, PinRequest, Pinned};
+pub use pin::{PinAt, PinError, PinRequest, Pinned, WAIT as PIN_WAIT};
 pub use registry::{CommitError, Freshness, StartError, TableDescription};
 pub use settings::{FreshnessSettings, InvalidSettings};
 pub use status::{Readiness, TableState, TableStatus};

@@ -13,9 +13,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::registry::Freshness;
 use crate::status::TableState;
+use crate::table::NotExact;
 use crate::table::core::Published;
 use crate::table::shared::Shared;
-use crate::table::NotExact;
 use crate::tail::{OpenRows, file};
 
 /// How long it is waited for a minimum where nothing else is said.
@@ -183,10 +183,9 @@ async fn reach(
         if !matches!(timeout_at(deadline, changed.changed()).await, Ok(Ok(()))) {
             return Err(match table.published() {
                 None => unavailable(table),
-                Some(_) => PinError::NotReached {
-                    table: table.name().clone(),
-                    retry_after: RETRY_AFTER,
-                },
+                Some(_) => {
+                    PinError::NotReached { table: table.name().clone(), retry_after: RETRY_AFTER }
+                }
             });
         }
     }

@@ -103,11 +103,7 @@ pub(crate) async fn run(
     }
 }
 
-async fn run_opened(
-    shared: Arc<Shared>,
-    around: Surroundings,
-    asked: mpsc::Receiver<CommitAsk>,
-) {
+async fn run_opened(shared: Arc<Shared>, around: Surroundings, asked: mpsc::Receiver<CommitAsk>) {
     let lake = opening::lake(&shared, &around).await;
     let folder = around.tail_folder.join(shared.name().as_str());
     let commits_ended = Arc::new(AtomicU64::new(0));
@@ -302,7 +298,10 @@ impl TableLoop {
 
     /// An intake that ended by itself (a worker panicked) is started anew.
     fn revive_intake(&mut self) {
-        if self.intake.as_ref().is_some_and(|(task, events)| task.is_finished() && events.is_empty())
+        if self
+            .intake
+            .as_ref()
+            .is_some_and(|(task, events)| task.is_finished() && events.is_empty())
         {
             let next = self.core(|core| core.boundary.is_reading().then(|| core.coverage().1));
             if let Some(next) = next {

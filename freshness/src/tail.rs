@@ -213,9 +213,11 @@ impl Tail {
     pub(crate) fn evict(&mut self, floor: &OffsetMap) -> Option<OffsetMap> {
         let mut moved = false;
         while let Some(first) = self.sealed.front() {
-            let below = first.segment.end.iter().all(|(p, end)| {
-                end <= floor.next(p) || end <= first.segment.start.next(p)
-            });
+            let below = first
+                .segment
+                .end
+                .iter()
+                .all(|(p, end)| end <= floor.next(p) || end <= first.segment.start.next(p));
             if !below {
                 break;
             }
@@ -257,9 +259,10 @@ impl Tail {
 
     /// Rows and bytes above `boundary`, whole segments counted.
     pub(crate) fn waiting(&self, boundary: &OffsetMap) -> (u64, u64) {
-        let above = self.sealed.iter().filter(|sealed| {
-            sealed.segment.overlap(boundary, &self.next) != Overlap::None
-        });
+        let above = self
+            .sealed
+            .iter()
+            .filter(|sealed| sealed.segment.overlap(boundary, &self.next) != Overlap::None);
         let sealed = above.fold((0, 0), |(r, b), s| (r + s.segment.rows, b + s.bytes));
         (sealed.0 + self.open.rows(), sealed.1 + self.open.bytes())
     }

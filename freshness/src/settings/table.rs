@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use serde::de::{Deserializer, Error as _};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 use springtide_protocol::TableName;
 use springtide_relation::TagPartition;
 
@@ -139,9 +139,7 @@ fn partitions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<TagParti
     texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
-fn partition<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<TagPartition>, D::Error> {
+fn partition<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TagPartition>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
 }

@@ -68,8 +68,7 @@ impl KeptSnapshots {
             (Some(old), Some(new)) => !new.covers(old),
             _ => false,
         };
-        let restarted =
-            falls || old.table_uuid != new.table_uuid || new.sequence < old.sequence;
+        let restarted = falls || old.table_uuid != new.table_uuid || new.sequence < old.sequence;
         let former = std::mem::replace(&mut self.current, kept);
         if restarted {
             self.former.clear();

@@ -78,5 +78,9 @@ fn write(
     batches: &[TailBatch],
 ) -> Result<(Arc<SegmentFile>, u64), SegmentFileError> {
     let schema = batches.first().map(|batch| batch.rows.schema());
-    file::write(path, &schema.unwrap_or_else(|| Arc::new(arrow::datatypes::Schema::empty())), batches)
+    file::write(
+        path,
+        &schema.unwrap_or_else(|| Arc::new(arrow::datatypes::Schema::empty())),
+        batches,
+    )
 }

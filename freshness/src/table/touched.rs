@@ -70,8 +70,7 @@ impl Touched {
         schema: &SchemaRef,
         partition: Option<&TagPartition>,
     ) -> Self {
-        let column =
-            partition.and_then(|p| Some((p, column_index(schema, &p.column)?)));
+        let column = partition.and_then(|p| Some((p, column_index(schema, &p.column)?)));
         let Some((partition, index)) = column else { return Self::Table };
         let paths = |files: &[DataFile]| -> HashSet<PathBuf> {
             files.iter().map(|file| file.path.clone()).collect()
@@ -89,9 +88,8 @@ impl Touched {
 
     /// The partitions of some rows.
     pub(crate) fn of_rows(rows: &RecordBatch, partition: Option<&TagPartition>) -> Self {
-        let column = partition.and_then(|p| {
-            Some((p, rows.column(column_index(&rows.schema(), &p.column)?)))
-        });
+        let column = partition
+            .and_then(|p| Some((p, rows.column(column_index(&rows.schema(), &p.column)?))));
         let Some((partition, column)) = column else { return Self::Table };
         values(column, partition).map_or(Self::Table, Self::Partitions)
     }

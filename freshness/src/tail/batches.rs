@@ -59,9 +59,7 @@ impl Batches {
     pub(super) fn statistics(&self) -> Vec<ColumnStatistics> {
         let mut all = self.by_partition.values().flatten().map(|b| column_statistics(&b.rows));
         let Some(first) = all.next() else { return Vec::new() };
-        all.fold(first, |sum, piece| {
-            sum.iter().zip(&piece).map(|(a, b)| a.union(b)).collect()
-        })
+        all.fold(first, |sum, piece| sum.iter().zip(&piece).map(|(a, b)| a.union(b)).collect())
     }
 }
 

@@ -77,7 +77,11 @@ pub(crate) fn write(
     }
 }
 
-fn write_to(path: &Path, schema: &SchemaRef, batches: &[TailBatch]) -> Result<(), SegmentFileError> {
+fn write_to(
+    path: &Path,
+    schema: &SchemaRef,
+    batches: &[TailBatch],
+) -> Result<(), SegmentFileError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|e| io(path, e))?;
     }

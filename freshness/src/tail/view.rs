@@ -53,7 +53,12 @@ pub(crate) struct OpenRows {
 impl Tail {
     /// What lies in `[boundary, end)`, beside a snapshot with `lake`'s chunks.
     /// The caller has made sure that coverage and boundary meet.
-    pub(crate) fn view(&mut self, lake: &LakeChunks, boundary: &OffsetMap, end: &OffsetMap) -> View {
+    pub(crate) fn view(
+        &mut self,
+        lake: &LakeChunks,
+        boundary: &OffsetMap,
+        end: &OffsetMap,
+    ) -> View {
         let sealed = self.sealed_chunks(lake, boundary, end);
         let (mut open, mut missing) = (Vec::new(), Vec::new());
         for (partition, end) in end.iter() {
@@ -147,8 +152,7 @@ impl Tail {
         boundary: Offset,
     ) -> (OpenChunk, Vec<Arc<SegmentFile>>) {
         let partition = id.partition;
-        let covered =
-            self.start.next(partition) <= id.start() && self.next.next(partition) >= end;
+        let covered = self.start.next(partition) <= id.start() && self.next.next(partition) >= end;
         if !covered {
             return (OpenChunk { id, rows: Vec::new(), complete: false, end }, Vec::new());
         }

@@ -80,7 +80,8 @@ impl Core {
         self.kept.forget_before(now.saturating_sub(window));
         self.evict_tail();
         let mut early = 0;
-        while self.tail.holdings().disk_bytes >= self.settings.tail.disk && self.kept.forget_oldest()
+        while self.tail.holdings().disk_bytes >= self.settings.tail.disk
+            && self.kept.forget_oldest()
         {
             early += 1;
             self.evict_tail();

@@ -9,6 +9,12 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use proptest::prelude::*;
 use springtide_relation::{ChunkId, ColumnStatistics, Coverage, Scalar};
 
+mod acts;
+mod checks;
+
+use acts::{Act, act};
+use checks::{check_chunks, gathered, tail_rows};
+
 use super::*;
 use crate::lake::LakeBoundary;
 use crate::statistics::column_statistics;
@@ -46,41 +52,6 @@ struct World {
     rolled_back: bool,
 }
 
-#[derive(Clone, Debug)]
-enum Act {
-    Produce { partition: u8, rows: u8, gap: bool },
-    Poll { most: u8 },
-    BeginCommit,
-    EndCommit { lands: bool, is_told: bool },
-    OtherCommitter { share: u8 },
-    Foreign,
-    Rollback,
-    Retention { behind_lake: bool },
-    Refresh,
-    Wait { seconds: u8 },
-    Restart,
-    Pin { which: u8 },
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    prop_oneof![
-        6 => (0..2u8, 1..6u8, any::<bool>())
-            .prop_map(|(partition, rows, gap)| Act::Produce { partition, rows, gap }),
-        6 => (1..9u8).prop_map(|most| Act::Poll { most }),
-        3 => Just(Act::BeginCommit),
-        3 => any::<(bool, bool)>()
-            .prop_map(|(lands, is_told)| Act::EndCommit { lands, is_told }),
-        1 => any::<u8>().prop_map(|share| Act::OtherCommitter { share }),
-        1 => Just(Act::Foreign),
-        1 => Just(Act::Rollback),
-        1 => any::<bool>().prop_map(|behind_lake| Act::Retention { behind_lake }),
-        2 => Just(Act::Refresh),
-        2 => (1..90u8).prop_map(|seconds| Act::Wait { seconds }),
-        1 => Just(Act::Restart),
-        3 => any::<u8>().prop_map(|which| Act::Pin { which }),
-    ]
-}
-
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, false)]))
 }
@@ -113,7 +84,8 @@ fn chunks_of(rows: &Rows) -> BTreeMap<ChunkId, Arc<[ColumnStatistics]>> {
 
 impl World {
     fn new() -> Self {
-        let first = Commit { snapshot: snapshot(0, OffsetMap::new(), 0, &Rows::new()), rows: Rows::new() };
+        let first =
+            Commit { snapshot: snapshot(0, OffsetMap::new(), 0, &Rows::new()), rows: Rows::new() };
         let core = Core::new(core_settings(), first.snapshot.clone(), 0);
         let mut world = Self {
             log: vec![(BTreeSet::new(), 0); PARTITIONS as usize],
@@ -174,7 +146,11 @@ impl World {
         let partitions = 0..PARTITIONS;
         let rows = partitions.flat_map(|p| {
             let (from, to) = (from.next(PartitionId(p)).0, to.next(PartitionId(p)).0);
-            self.log[p as usize].0.iter().filter(move |o| (from..to).contains(o)).map(move |o| (p, *o))
+            self.log[p as usize]
+                .0
+                .iter()
+                .filter(move |o| (from..to).contains(o))
+                .map(move |o| (p, *o))
         });
         rows.collect()
     }
@@ -321,7 +297,8 @@ impl World {
             let settled = matches!(self.core.phase(), Phase::Gap(_) | Phase::Halted(_));
             assert!(grew || settled, "{before:?} to {:?}", relation.version);
             let same = before.offsets == relation.version.offsets;
-            if same && !rolled_back && before.foreign_sequence == relation.version.foreign_sequence {
+            if same && !rolled_back && before.foreign_sequence == relation.version.foreign_sequence
+            {
                 assert_eq!(before, relation.version, "equal content, equal version");
             }
         }
@@ -407,71 +384,6 @@ fn core_settings() -> CoreSettings {
         tail: TailSettings { segment_rows: 4, ..TailSettings::default() },
         pin_window: Duration::from_secs(WINDOW_S as u64),
     }
-}
-
-/// The rows of a commit's parts within its window, each once.
-fn gathered(job: &CommitJob) -> Rows {
-    let mut rows = Rows::new();
-    for part in &job.parts {
-        let SegmentData::Memory(batches) = part else { panic!("no files here") };
-        for batch in batches {
-            let p = batch.partition;
-            for o in batch.window(job.from.next(p), job.next.next(p)).iter().flat_map(offsets) {
-                assert!(rows.insert((p.0, o)), "{p} {o} twice");
-            }
-        }
-    }
-    rows
-}
-
-fn offsets(batch: &TailBatch) -> Vec<i64> {
-    batch.offsets.values().to_vec()
-}
-
-fn tail_rows(relation: &Relation) -> Rows {
-    let mut rows = Rows::new();
-    for segment in &relation.segments {
-        let SegmentData::Memory(batches) = &segment.data else { panic!("no files here") };
-        for batch in batches {
-            let p = batch.partition;
-            let window =
-                batch.window(relation.boundary.next(p), relation.version.offsets.next(p));
-            for o in window.iter().flat_map(offsets) {
-                assert!(rows.insert((p.0, o)), "{p} {o} twice in the tail");
-            }
-        }
-    }
-    rows
-}
-
-/// Every row lies in exactly one chunk; sealed ones have exact bounds, open ones their rows.
-fn check_chunks(relation: &Relation, expected: &Rows) {
-    let end = &relation.version.offsets;
-    let mut wanted: BTreeMap<ChunkId, Vec<i64>> = BTreeMap::new();
-    for (p, o) in expected {
-        let id = ChunkId::containing(PartitionId(*p), Offset(*o));
-        wanted.entry(id).or_default().push(*o);
-    }
-    for sealed in relation.sealed.iter().flat_map(|list| list.iter()) {
-        let rows = wanted.remove(&sealed.id).unwrap_or_else(|| panic!("{:?} twice", sealed.id));
-        assert!(sealed.id.end() <= end.next(sealed.id.partition));
-        let bound = |offset: Option<&i64>| {
-            Scalar::Integer(id(sealed.id.partition.0, *offset.unwrap()).into())
-        };
-        let column = &sealed.columns[0];
-        let holds = |found: &Option<Scalar>, expected: Scalar| {
-            found.as_ref().is_some_and(|f| f.compare(&expected) == Some(std::cmp::Ordering::Equal))
-        };
-        assert!(holds(&column.lower, bound(rows.first())), "{sealed:?}");
-        assert!(holds(&column.upper, bound(rows.last())), "{sealed:?}");
-    }
-    for open in &relation.open {
-        assert_eq!(open.end, end.next(open.id.partition));
-        let rows = wanted.remove(&open.id).unwrap_or_default();
-        let found: Vec<i64> = open.rows.iter().flat_map(offsets).collect();
-        assert!(!open.complete || found == rows, "{open:?} has not {rows:?}");
-    }
-    assert!(wanted.is_empty(), "chunks are missing: {wanted:?}");
 }
 
 proptest! {
