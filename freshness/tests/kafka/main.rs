@@ -5,6 +5,8 @@
 //! Without Java or Maven they fail and say so; `SPRINGTIDE_TEST_SERVICES=none`
 //! leaves them out.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod broker;
 mod reading;
 mod writing;

@@ -231,10 +231,9 @@ async fn a_reader_outlives_its_broker_and_loses_nothing() {
     assert_eq!(numbers, (0..1_000).collect::<Vec<_>>(), "each once, in order");
 }
 
-/// Prints records per second and the time from produce to poll; run it alone:
-/// `cargo test -p springtide-freshness --test kafka throughput -- --ignored --nocapture`.
+/// Prints records per second and the time from produce to poll; to see it alone:
+/// `cargo test -p springtide-freshness --test kafka throughput -- --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
 async fn throughput_and_latency() {
     let Some(broker) = broker::shared() else { return };
     let name = broker.topic(1).await;

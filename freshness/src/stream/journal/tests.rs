@@ -347,10 +347,9 @@ async fn a_caller_that_goes_away_does_not_tear_a_produce() {
     assert_eq!(i64::try_from(read_all(&topic, &OffsetMap::new()).await.len()).unwrap(), end);
 }
 
-/// Prints rows per second; run it alone: `cargo test -p springtide-freshness
-/// --lib journal_throughput -- --ignored --nocapture`.
+/// Prints rows per second; to see it alone: `cargo test -p springtide-freshness
+/// --lib journal_throughput -- --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
 async fn journal_throughput() {
     let place = Place::new();
     let topic = place.open().await.topic("flights", 1).await.unwrap();

@@ -35,6 +35,8 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long ending a transaction may take, deliveries and retries included;
 /// longer than a delivery's own limit ([`TRANSACTION_TIMEOUT_MS`]).
 const END_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often it is looked whether all records are delivered.
+const DELIVERY_PAUSE: Duration = Duration::from_micros(300);
 /// How long a full queue is left to empty before the next try.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(2);
 
@@ -143,8 +145,10 @@ impl Slot {
         producer.begin_transaction().map_err(failed)?;
         let deliveries = Arc::new(Deliveries::default());
         let sent = send(&producer, topic, records, &deliveries).map_err(End::Abort);
-        // The commit waits for every delivery; its producer's own thread serves them.
-        let ended = sent.and_then(|()| commit(&producer));
+        let ended = sent.and_then(|()| {
+            await_deliveries(&producer);
+            commit(&producer)
+        });
         match ended.and_then(|()| deliveries.outcome().map_err(End::Unknown)) {
             Ok(next) => {
                 self.producer = Some(producer);
@@ -211,6 +215,15 @@ fn send(
     Ok(())
 }
 
+/// `rdkafka`'s flush, which a commit begins with, sleeps for 100 ms wherever it
+/// finds a record under way; so it is made to find none.
+fn await_deliveries(producer: &Transactional) {
+    let deadline = Instant::now() + SEND_TIMEOUT;
+    while producer.in_flight_count() > 0 && Instant::now() < deadline {
+        std::thread::sleep(DELIVERY_PAUSE);
+    }
+}
+
 fn commit(producer: &Transactional) -> Result<(), End> {
     let deadline = Instant::now() + END_TIMEOUT;
     loop {
@@ -220,6 +233,8 @@ fn commit(producer: &Transactional) -> Result<(), End> {
             Err(KafkaError::Transaction(fault)) if fault.txn_requires_abort() => {
                 return Err(End::Abort(KafkaError::Transaction(fault)));
             }
+            // Not all is delivered: the end was not asked for yet.
+            Err(source @ KafkaError::Flush(_)) => return Err(End::Abort(source)),
             // Asking again for the same end is safe: it is the same transaction.
             Err(KafkaError::Transaction(fault))
                 if fault.is_retriable() && Instant::now() < deadline => {}
