@@ -369,10 +369,9 @@ proptest! {
     }
 }
 
-/// Prints rows per second; run it alone: `cargo test -p springtide-freshness
-/// --lib decode_throughput -- --ignored --nocapture`.
+/// Prints rows per second; to see it alone: `cargo test -p springtide-freshness
+/// --lib decode_throughput -- --nocapture`.
 #[test]
-#[ignore = "a measurement"]
 fn decode_throughput() {
     let flights = schema(vec![
         Field::new("flight_id", DataType::Int64, true),
