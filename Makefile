@@ -2,14 +2,15 @@
 
 SHELL := /bin/bash
 CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/springtide
-DIR ?= state/demo
+# The demo's folder; by default state/demo, or state/demo-kafka with ARGS="--kafka HOST:PORT".
+DIR ?=
 RATE ?= 50
 JSON ?= bench.json
 
 .PHONY: demo test lint bench doc setup setup-test setup-plan clean-state
 
 demo: setup
-	cargo run --locked -- demo --dir $(DIR) --rate $(RATE) $(ARGS)
+	cargo run --locked -- demo $(if $(DIR),--dir $(DIR)) --rate $(RATE) $(ARGS)
 
 test: setup-test
 	cargo fmt --all --check
@@ -38,4 +39,4 @@ setup-plan:
 
 # Forgets the demo's table, stream and caches (never the build).
 clean-state:
-	rm -rf $(DIR)
+	rm -rf $(or $(DIR),state/demo state/demo-kafka)
