@@ -204,6 +204,7 @@ impl Feed {
         heard.resets = [heard.resets[1], (number, now.mono)];
         heard.floor = None;
         self.broke();
+        self.tags.forget_clocks();
         self.reset.store(number, Ordering::Release);
         self.sequence.store(number, Ordering::Release);
     }

@@ -222,9 +222,9 @@ impl Edge {
         let (mut parts, body) = request.into_parts();
         upstream::remove_hop_by_hop(&mut parts.headers);
         let request = Request::from_parts(parts, EdgeBody::Stream(body));
-        self.outcomes.count(Outcome::Pass);
         match self.upstream.send(request).await {
             Ok(response) => {
+                self.outcomes.count(Outcome::Pass);
                 let code = response.status();
                 // RFC 9111 §4.4: a change through us makes what is stored invalid.
                 if let Some(key) = unsafe_target
@@ -238,7 +238,10 @@ impl Edge {
                 };
                 respond::passed(pass_on(response.map(EdgeBody::Stream)), status)
             }
-            Err(error) => respond::failed(&error, forwarded),
+            Err(error) => {
+                self.outcomes.count(error.facts().2);
+                respond::failed(&error, forwarded)
+            }
         }
     }
 }

@@ -154,6 +154,15 @@ impl Tags {
         }
     }
 
+    /// Forgets all clocks: after a reset the feed may speak of another life of
+    /// the origin, which can never reach them. What was asked for before the
+    /// reset is stale anyway, and the next heartbeat tells what is current.
+    pub(crate) fn forget_clocks(&self) {
+        let mut known = self.known.write();
+        known.forgotten.clear();
+        known.tags.values().for_each(|state| state.detail.lock().clock = MinVersion::default());
+    }
+
     /// How many are known.
     #[must_use]
     pub(crate) fn len(&self) -> usize {

@@ -128,9 +128,13 @@ proptest! {
                 1 => {
                     sequence += 3;
                     feed.hear(FeedEvent::Reset(id(1, sequence)), now(1));
-                    reset_since = true;
+                    (announced, reset_since) = (0, true);
                 }
-                _ => feed.hear(change(1, sequence, "flights.o0-1"), now(1)),
+                _ => {
+                    // The number of the last event again: something is wrong, so a reset.
+                    feed.hear(change(1, sequence, "flights.o0-1"), now(1));
+                    (announced, reset_since) = (1, true);
+                }
             }
         }
         let version: Version =

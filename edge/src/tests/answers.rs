@@ -21,7 +21,7 @@ async fn a_miss_and_then_a_hit() {
     );
     let hit = world.get("/v1/q/a.json?a=1&b=2&c=").await;
     assert_eq!((hit.status, &hit.body[..]), (StatusCode::OK, &b"rows"[..]));
-    assert_eq!(hit.field("cache-status"), "springtide-edge; hit; ttl=0; detail=hit");
+    assert_eq!(hit.field("cache-status"), "springtide-edge; hit; ttl=1; detail=hit");
     assert_eq!(hit.field("etag"), "\"rows\"");
     assert_eq!(hit.field("content-length"), "4");
     assert_eq!(hit.field("cache-control"), "public, max-age=0, s-maxage=1, stale-if-error=60");

@@ -86,7 +86,7 @@ async fn it_begins_with_a_reset_and_resumes_after_the_last_event() {
     until(|| !live(&world)).await;
     assert_eq!(world.get("/v1/q/a").await.detail(), "refilled");
     until(|| lines.lock().len() == 1).await;
-    let again = world.seen().into_iter().filter(|s| s.target == "/v1/changes").next_back().unwrap();
+    let again = world.seen().into_iter().rfind(|s| s.target == "/v1/changes").unwrap();
     assert_eq!(again.fields["last-event-id"], "7-3");
     // Nothing was missed, so what is stored is held again.
     lines.lock()[0].send(beat(3)).unwrap();

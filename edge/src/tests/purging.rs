@@ -139,6 +139,27 @@ async fn an_answer_behind_what_the_heartbeat_tells_is_not_fresh() {
 }
 
 #[tokio::test]
+async fn an_origin_that_begins_anew_is_not_asked_for_what_it_never_had() {
+    let count = Arc::new(AtomicU64::new(900));
+    let script = count.clone();
+    let world = World::new(move |_| {
+        let n = script.load(Ordering::SeqCst);
+        async move { answer(n, TAG, &format!("rows-{n}")) }
+    })
+    .await;
+    world.hear_reset(1);
+    world.hear_beat(1, 900);
+    world.get("/v1/q/a").await;
+    world.hear_change(2, 901, TAG);
+    count.store(3, Ordering::SeqCst);
+    world.hear_reset(5);
+    world.hear_beat(5, 3);
+    assert_eq!(&world.get("/v1/q/a").await.body[..], b"rows-3");
+    assert!(!world.seen()[1].fields.contains_key("springtide-min-version"));
+    assert_eq!(world.get("/v1/q/a").await.detail(), "hit");
+}
+
+#[tokio::test]
 async fn a_write_through_the_edge_makes_its_url_invalid() {
     let world = counting().await;
     world.get("/v1/thing").await;

@@ -36,7 +36,6 @@ type Script = Box<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response<Body>
 /// What the origin was asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    pub(crate) method: Method,
     pub(crate) target: String,
     pub(crate) fields: HeaderMap,
 }
@@ -279,7 +278,6 @@ async fn serve_script(
             let (script, seen, stop) = (script.clone(), seen.clone(), stop.clone());
             let service = service_fn(move |request: Request<Incoming>| {
                 seen.lock().push(Seen {
-                    method: request.method().clone(),
                     target: request.uri().to_string(),
                     fields: request.headers().clone(),
                 });

@@ -18,18 +18,19 @@ fn of(lines: &[(&'static str, &'static str)]) -> Option<Lifetimes> {
 
 #[test]
 fn the_first_that_is_named_counts() {
-    let date = ("date", "Thu, 01 Jan 2026 00:00:00 GMT");
-    let expires = ("expires", "Thu, 01 Jan 2026 00:01:00 GMT");
-    let cases: [(&[(&str, &str)], Option<i64>); 10] = [
+    const DATE: (&str, &str) = ("date", "Thu, 01 Jan 2026 00:00:00 GMT");
+    const EXPIRES: (&str, &str) = ("expires", "Thu, 01 Jan 2026 00:01:00 GMT");
+    type Case = (&'static [(&'static str, &'static str)], Option<i64>);
+    let cases: [Case; 10] = [
         // §4.2.1: s-maxage, then max-age, then Expires − Date
         (&[("cache-control", "max-age=0, s-maxage=1")], Some(S)),
         (&[("cache-control", "max-age=5")], Some(5 * S)),
-        (&[date, expires], Some(60 * S)),
-        (&[("cache-control", "max-age=5"), date, expires], Some(5 * S)),
+        (&[DATE, EXPIRES], Some(60 * S)),
+        (&[("cache-control", "max-age=5"), DATE, EXPIRES], Some(5 * S)),
         // §5.3: an invalid Expires is past; two of them are no better
-        (&[date, ("expires", "0")], Some(0)),
-        (&[date, expires, expires], Some(0)),
-        (&[expires], Some(0)),
+        (&[DATE, ("expires", "0")], Some(0)),
+        (&[DATE, EXPIRES, EXPIRES], Some(0)),
+        (&[EXPIRES], Some(0)),
         // no explicit lifetime: heuristics are off
         (&[("cache-control", "public")], None),
         // RFC 9213 §2.2: the targeted field alone counts where it is there
