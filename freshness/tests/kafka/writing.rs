@@ -4,7 +4,7 @@ use springtide_freshness::stream::{NewRecord, StreamError, StreamSource as _};
 use springtide_protocol::{OffsetMap, PartitionId};
 
 use crate::broker;
-use crate::{map, read_to, row, settle, texts};
+use crate::{map, read_to, row, settle, text, texts};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_produce_is_all_or_nothing() {
@@ -76,8 +76,7 @@ async fn produces_at_the_same_time_stay_whole() {
         assert_eq!(texts(&got).into_iter().filter(own).collect::<Vec<_>>(), expected);
     }
     let last: Vec<_> = ends.iter().map(|end| end.0 - 1).collect();
-    let is_last = |offset: i64| {
-        got.iter().any(|r| r.offset.0 == offset && texts(&[r.clone()])[0].ends_with("/24"))
-    };
+    let is_last =
+        |offset: i64| got.iter().any(|r| r.offset.0 == offset && text(r).ends_with("/24"));
     assert!(last.into_iter().all(is_last), "each is told where its own rows end");
 }
