@@ -2,6 +2,7 @@
 //! together. The only crate that reads the clock, the environment and signals;
 //! it must never decide what is fresh or cacheable.
 
+mod ask;
 mod bench;
 mod cli;
 mod clock;

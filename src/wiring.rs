@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use springtide_edge::{Edge, EdgeSettings};
-use springtide_engine::{
-    Answer, Encoding, Engine, EngineSettings, Limits, Plan, StatementRequest, TableSchema,
-};
-use springtide_freshness::{Freshness, PinAt, PinRequest, TableDescription, TableState};
+use springtide_engine::{Answer, Encoding, Engine, EngineSettings, Limits};
+use springtide_freshness::{Freshness, PinAt, PinRequest, TableState};
 use springtide_origin::{Origin, OriginSettings};
 use springtide_protocol::clock::Clock;
 use springtide_protocol::{MinVersion, TableName};
@@ -18,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::ask::Asker;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::state_folder::StateFolder;
@@ -145,27 +144,21 @@ impl House {
         Ok(())
     }
 
+    /// Asks the house's tables.
+    pub(crate) fn asker(&self) -> Asker {
+        let quantum = i64::try_from(self.config.sql.clock_quantum.as_micros());
+        Asker {
+            engine: self.engine.clone(),
+            freshness: self.freshness.clone(),
+            clock: clock(),
+            quantum_micros: quantum.unwrap_or(i64::MAX).max(1),
+            limits: limits(&self.config),
+        }
+    }
+
     /// Runs one statement over the newest rows.
     pub(crate) async fn query(&self, sql: &str, encoding: Encoding) -> anyhow::Result<Answer> {
-        let tables = self.freshness.tables();
-        let schema = |description: &TableDescription| TableSchema {
-            schema: description.schema.clone(),
-            row_filter: None,
-        };
-        let tables = tables.iter().map(|(name, table)| (name.clone(), schema(table))).collect();
-        let quantum = i64::try_from(self.config.sql.clock_quantum.as_micros())?.max(1);
-        let now = clock().now_micros();
-        let request = StatementRequest {
-            sql: sql.to_owned(),
-            parameters: Vec::new(),
-            tables: Arc::new(tables),
-            clock_micros: now - now.rem_euclid(quantum),
-        };
-        let statement = self.engine.prepare(request).await?;
-        let tables = statement.tables.iter().cloned().collect();
-        let pinned = self.freshness.pin(PinRequest { tables, at: PinAt::Latest }).await?;
-        let plan = Plan::new(statement, pinned.relations)?;
-        Ok(self.engine.execute(Arc::new(plan), encoding, limits(&self.config)).await?)
+        self.asker().query(sql, encoding).await
     }
 
     /// Lets the tables end what they write; bounded by `server.shutdown_timeout`.

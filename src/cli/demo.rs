@@ -46,7 +46,7 @@ impl Demo {
         demo::load_history(&config, &flights).await?;
         let mut house = wiring::House::open_in(folder, config).await?;
         house.wait_ready().await?;
-        let replay = Replay::resume(&house, flights).await?;
+        let replay = Replay::resume(house.asker(), flights).await?;
         let servers = Servers::serve_all(&house, listeners)?;
         house.folder.tell(&format!("serving{}", servers.addresses()))?;
         let stop = CancellationToken::new();

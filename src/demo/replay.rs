@@ -6,13 +6,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bytes::Bytes;
 use springtide_engine::Encoding;
-use springtide_freshness::Freshness;
+use springtide_freshness::stream::StreamError;
+use springtide_freshness::{Freshness, IngestError};
 use springtide_protocol::{Format, TableName};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::Flights;
-use crate::wiring::House;
+use crate::ask::Asker;
 
 /// Ids from here on are the user's own; the replay does not count them.
 const OWN_IDS: i64 = 1_000_000_000;
@@ -25,32 +26,39 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Replay {
     flights: Flights,
-    freshness: Freshness,
+    asker: Asker,
     table: TableName,
     next: u64,
 }
 
 impl Replay {
     /// Finds where the table stands. It must have caught up with its stream.
-    pub(crate) async fn resume(house: &House, flights: Flights) -> anyhow::Result<Self> {
+    pub(crate) async fn resume(asker: Asker, flights: Flights) -> anyhow::Result<Self> {
+        let table = super::TABLE.parse().context("the demo's table has no name")?;
+        let mut replay = Self { next: flights.history_rows() as u64, flights, asker, table };
+        replay.next = replay.place().await?;
+        Ok(replay)
+    }
+
+    /// The place after the last flight that the table holds.
+    async fn place(&self) -> anyhow::Result<u64> {
         let sql = format!("SELECT max(flight_id) AS id FROM flights WHERE flight_id < {OWN_IDS}");
         let encoding = Encoding { format: Format::Csv, numbers_as_text: false };
-        let mut answer = house.query(&sql, encoding).await?;
+        let mut answer = self.asker.query(&sql, encoding).await?;
         let mut body = Vec::new();
         while let Some(piece) = answer.next().await {
             body.extend_from_slice(&piece?);
         }
         let body = String::from_utf8_lossy(&body);
         let last: Option<i64> = body.lines().nth(1).and_then(|line| line.trim().parse().ok());
-        let history = flights.history_rows() as u64;
-        let next = last.and_then(|id| flights.place(id)).map_or(history, |place| place + 1);
-        let table = super::TABLE.parse().context("the demo's table has no name")?;
-        let freshness = house.freshness.clone();
-        Ok(Self { flights, freshness, table, next: next.max(history) })
+        let history = self.flights.history_rows() as u64;
+        let next = last.and_then(|id| self.flights.place(id)).map_or(history, |place| place + 1);
+        Ok(next.max(history))
     }
 
     /// Sends `rate` rows a second until it is stopped. A stream that is down is
-    /// tried again: the key of a batch makes that harmless.
+    /// tried again; where it cannot be told whether rows were added, the table is
+    /// asked first.
     pub(crate) async fn run(mut self, rate: f64, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -85,11 +93,36 @@ impl Replay {
         }
         let body = Bytes::from(body);
         let key = format!("replay-{}-{rows}", self.next);
-        while let Err(error) = self.freshness.ingest(&self.table, body.clone(), Some(&key)).await {
+        while let Err(error) = self.freshness().ingest(&self.table, body.clone(), Some(&key)).await
+        {
             tracing::warn!(%error, "the replay waits for the stream");
+            if matches!(error, IngestError::Stream(StreamError::UnknownOutcome { .. })) {
+                self.next = self.place_after(self.asker.clock.now_micros()).await;
+                return;
+            }
             tokio::time::sleep(RETRY).await;
         }
         self.next += rows;
+    }
+
+    /// Where the table stands once it holds all that was added before `moment`
+    /// (microseconds since 1970): an open transaction holds its as-of back.
+    async fn place_after(&self, moment: i64) -> u64 {
+        loop {
+            tokio::time::sleep(RETRY).await;
+            let as_of = self.freshness().status(&self.table).and_then(|s| s.as_of_micros);
+            if as_of.is_none_or(|as_of| as_of <= moment) {
+                continue;
+            }
+            match self.place().await {
+                Ok(place) => return place,
+                Err(error) => tracing::warn!(%error, "the replay asks again where it stands"),
+            }
+        }
+    }
+
+    const fn freshness(&self) -> &Freshness {
+        &self.asker.freshness
     }
 }
 
