@@ -95,8 +95,8 @@ impl Entry {
         let version: Option<Version> = text(headers::VERSION).and_then(parse_version);
         let as_of = text(headers::AS_OF).and_then(micros_of);
         let names = text(headers::CACHE_TAG).map(Tag::parse_list).and_then(Result::ok);
-        let states = names.unwrap_or_default();
-        let tags: Box<[_]> = states.iter().map(|tag| feed.tags().state(tag)).collect();
+        let names = names.unwrap_or_default();
+        let tags = feed.tags().states(&names);
         // The sequence before the clocks: a change in between marks it again, at worst in vain.
         let sequence = feed.sequence();
         let stale = !feed.is_current(version.as_ref(), &tags, begun);

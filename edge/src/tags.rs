@@ -5,7 +5,7 @@
 //! Moments are numbers of a sequence that grows with each change. It must
 //! never know answers or how the feed travels.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -147,10 +147,49 @@ impl Tags {
         tags.entry(tag.clone()).or_insert_with(made).clone()
     }
 
-    /// Marks every answer under these tags.
+    /// The states that an answer with these tags depends on: theirs, and for a
+    /// table partition also what is said of the whole table.
+    #[must_use]
+    pub(crate) fn states(&self, tags: &[Tag]) -> Box<[Arc<TagState>]> {
+        let whole: BTreeSet<_> = tags.iter().filter_map(partitioned).collect();
+        let whole: Vec<_> = whole.into_iter().map(every_partition).collect();
+        tags.iter().chain(&whole).map(|tag| self.state(tag)).collect()
+    }
+
+    /// Marks every answer under these tags. A change that names a table and none
+    /// of its partitions may have touched any of them (rule 11).
     pub(crate) fn change(&self, tags: &[Tag], change: &TagChange) {
         for tag in tags {
             self.state(tag).change(change);
+        }
+        let named: BTreeSet<_> = tags.iter().filter_map(partitioned).collect();
+        for tag in tags {
+            if let Tag::Table(table) = tag
+                && !named.contains(table)
+            {
+                self.state(&every_partition(table)).change(change);
+                self.take_over(table, change);
+            }
+        }
+    }
+
+    /// Where another table or topic came in a table's place, the clocks of its
+    /// partitions begin anew: what they ask for can never be reached.
+    fn take_over(&self, table: &TableName, change: &TagChange) {
+        let Some(newer) = change.version.tables.get(table) else { return };
+        let mut known = self.known.write();
+        if let Some(clock) = known.forgotten.get_mut(table)
+            && is_another(clock, newer)
+        {
+            *clock = newer.clone();
+        }
+        for (_, state) in known.tags.iter().filter(|(tag, _)| partitioned(tag) == Some(table)) {
+            let mut detail = state.detail.lock();
+            if let Some(clock) = detail.clock.tables.get_mut(table)
+                && is_another(clock, newer)
+            {
+                *clock = newer.clone();
+            }
         }
     }
 
@@ -197,6 +236,20 @@ impl Tags {
     }
 }
 
+/// The table that a tag names a partition of.
+const fn partitioned(tag: &Tag) -> Option<&TableName> {
+    match tag {
+        Tag::Partition(table, _) => Some(table),
+        Tag::Table(_) | Tag::Query(_) => None,
+    }
+}
+
+/// What stands for all partitions of a table, those not known included. No text
+/// is read as this tag: a partition's value is never empty.
+fn every_partition(table: &TableName) -> Tag {
+    Tag::Partition(table.clone(), String::new())
+}
+
 /// The state that a tag begins with: nothing, or what was forgotten.
 fn beginning(
     tag: &Tag,
@@ -223,8 +276,7 @@ pub(crate) fn join(minimum: &mut MinVersion, other: &MinVersion) {
 /// The higher of each component; where another table or topic came in its
 /// place, the newer announcement alone.
 fn join_table(clock: &mut PartialTableVersion, newer: &PartialTableVersion) {
-    let differs = |a: Option<_>, b: Option<_>| a.is_some() && b.is_some() && a != b;
-    if differs(clock.table_uuid, newer.table_uuid) || differs(clock.topic_id, newer.topic_id) {
+    if is_another(clock, newer) {
         *clock = newer.clone();
         return;
     }
@@ -234,6 +286,12 @@ fn join_table(clock: &mut PartialTableVersion, newer: &PartialTableVersion) {
     clock.decode_epoch = newer.decode_epoch.max(clock.decode_epoch);
     clock.foreign_sequence = newer.foreign_sequence.max(clock.foreign_sequence);
     clock.offsets = clock.offsets.max(&newer.offsets);
+}
+
+/// Whether two versions speak of different tables or topics.
+fn is_another(a: &PartialTableVersion, b: &PartialTableVersion) -> bool {
+    let differs = |a: Option<_>, b: Option<_>| a.is_some() && b.is_some() && a != b;
+    differs(a.table_uuid, b.table_uuid) || differs(a.topic_id, b.topic_id)
 }
 
 #[cfg(test)]

@@ -99,3 +99,18 @@ fn a_purge_costs_the_same_however_many_answers_carry_the_tag() {
     // Two stores; the bound leaves room for a busy machine.
     assert!(took < std::time::Duration::from_millis(10), "{took:?}");
 }
+
+#[test]
+fn partitions_of_a_table_made_again_begin_new_clocks() {
+    let tags = Tags::new(100);
+    let day = tag("t:flights/2001-03-01");
+    let states = tags.states(std::slice::from_ref(&day));
+    assert_eq!(states.len(), 2, "its own state and the whole table's");
+    let old = "flights.uAAAAAAAAAAAAAAAAAAAAAg.o0-900";
+    tags.change(&[tag("t:flights"), day], &change(1, old));
+    let reached = |at: &str| states.iter().all(|s| s.is_reached_by(Some(&version(at)), 9));
+    assert!(!reached("o0-999"));
+    tags.change(&[tag("t:flights")], &change(2, "flights.uAAAAAAAAAAAAAAAAAAAAAQ.o0-3"));
+    assert!(reached("o0-3"));
+    assert!(!reached("o0-2"));
+}

@@ -168,3 +168,56 @@ async fn a_write_through_the_edge_makes_its_url_invalid() {
     assert!(posted.field("cache-status").contains("fwd=method"));
     assert_eq!(world.get("/v1/thing").await.detail(), "miss");
 }
+
+/// An origin whose answers depend on one table partition.
+async fn partitioned() -> World {
+    let count = Arc::new(AtomicU64::new(0));
+    let world = World::new(move |_| {
+        let n = count.fetch_add(1, Ordering::SeqCst);
+        async move { answer(5 + n, "t:flights/2001-03-01", &format!("rows-{n}")) }
+    })
+    .await;
+    world.hear_reset(1);
+    world.hear_beat(1, 5);
+    world
+}
+
+#[tokio::test]
+async fn a_change_of_the_whole_table_reaches_every_partition() {
+    let world = partitioned().await;
+    world.get("/v1/q/a").await;
+    world.hear_change(2, 6, "t:flights,t:flights/2001-03-02");
+    world.hear_beat(2, 6);
+    assert_eq!(world.get("/v1/q/a").await.detail(), "hit", "another partition changed");
+    world.hear_change(3, 6, "t:flights");
+    world.hear_beat(3, 6);
+    assert_eq!(world.get("/v1/q/a").await.detail(), "refilled");
+    assert_eq!(world.get("/v1/q/a").await.detail(), "hit");
+    world.hear_full_change(4, 6, "t:flights", true);
+    world.kill_origin().await;
+    assert_eq!(world.get("/v1/q/a").await.detail(), "unreachable");
+}
+
+#[tokio::test]
+async fn a_fill_begun_before_a_change_of_the_whole_table_is_stored_stale() {
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let script = gate.clone();
+    let world = World::new(move |_| {
+        let gate = script.clone();
+        async move {
+            gate.acquire().await.unwrap().forget();
+            answer(5, "t:flights/2001-03-01", "rows")
+        }
+    })
+    .await;
+    world.hear_reset(1);
+    world.hear_beat(1, 5);
+    let change = async {
+        world.asked_times(1).await;
+        world.hear_change(2, 6, "t:flights");
+        world.hear_beat(2, 6);
+        gate.add_permits(2);
+    };
+    tokio::join!(world.get("/v1/q/a"), change);
+    assert_ne!(world.get("/v1/q/a").await.detail(), "hit");
+}
