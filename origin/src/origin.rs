@@ -131,7 +131,8 @@ impl Origin {
         let changed = changed.await.map_err(std::io::Error::other)??;
         if !changed.is_empty() {
             tracing::info!(queries = ?changed, "published queries were read again");
-            self.announce(changed.iter().map(|name| Tag::query(name)).collect(), false);
+            // Dropped, not marked: pinned answers of the old text are never asked about again.
+            self.announce(changed.iter().map(|name| Tag::query(name)).collect(), true);
         }
         Ok(())
     }

@@ -181,7 +181,10 @@ impl Core {
     /// The topic as the stream describes it now.
     pub(crate) fn describe(&mut self, topic: TopicDescription) -> Directive {
         let directive = self.boundary.step(&Event::Topic(&topic));
-        self.topic = Some(topic);
+        // A topic that was refused lends its identity to nothing.
+        if !matches!(self.boundary.phase(), Phase::Halted(_)) {
+            self.topic = Some(topic);
+        }
         self.followed(directive)
     }
 

@@ -59,14 +59,46 @@ fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-/// A browser says from which site a page writes; one of another site could
-/// otherwise reach this machine's loopback.
+/// Whether a page of another site may be behind the request. A browser names the
+/// page's site and the host that it believes to speak to: both must be this
+/// machine's own names, else a name that was made to point at loopback would do.
 fn from_other_site(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return false };
-    let origin = origin.to_str().ok().and_then(|text| text.split_once("://"));
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    match (origin, host) {
-        (Some((_, site)), Some(host)) => !site.eq_ignore_ascii_case(host),
-        _ => true,
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let site = text(header::ORIGIN).map(|site| site.split_once("://").map_or("", |(_, h)| h));
+    !site.is_none_or(is_loopback) || !text(header::HOST).is_none_or(is_loopback)
+}
+
+/// Whether `host[:port]` is a name of this machine's loopback.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.split_once(':').map_or(host, |(name, _)| name),
+    };
+    let address: Option<std::net::IpAddr> = name.parse().ok();
+    name.eq_ignore_ascii_case("localhost") || address.is_some_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod other_sites {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_write_without_a_token() {
+        let allowed = |origin: Option<&str>, host: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().unwrap());
+            }
+            Writers::new(None, false).check(&headers).is_ok()
+        };
+        assert!(allowed(None, "127.0.0.1:8081"));
+        assert!(allowed(Some("http://127.0.0.1:8080"), "127.0.0.1:8081"));
+        assert!(allowed(Some("http://localhost:8080"), "[::1]:8081"));
+        assert!(!allowed(Some("http://evil.test:8081"), "evil.test:8081"));
+        assert!(!allowed(None, "evil.test:8081"));
+        assert!(!allowed(Some("http://evil.test"), "127.0.0.1:8081"));
+        assert!(!allowed(Some("null"), "127.0.0.1:8081"));
+        assert!(!allowed(Some("http://127.0.0.1.evil.test"), "127.0.0.1:8081"));
     }
 }

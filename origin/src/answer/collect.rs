@@ -45,6 +45,8 @@ struct Spool {
     memory: Vec<u8>,
     file: Option<File>,
     taken: Taken,
+    /// A write failed: what is here is not whole, whoever heard of the error.
+    failed: Option<io::ErrorKind>,
 }
 
 /// A whole body.
@@ -87,7 +89,7 @@ impl Drop for Taken {
 
 impl Spool {
     const fn new(space: Arc<SpoolSpace>) -> Self {
-        Self { memory: Vec::new(), file: None, taken: Taken { space, bytes: 0 } }
+        Self { memory: Vec::new(), file: None, taken: Taken { space, bytes: 0 }, failed: None }
     }
 
     const fn is_on_disk(&self) -> bool {
@@ -95,6 +97,9 @@ impl Spool {
     }
 
     fn collected(self) -> io::Result<Collected> {
+        if let Some(kind) = self.failed {
+            return Err(kind.into());
+        }
         let Some(mut file) = self.file else {
             return Ok(Collected::Memory(self.memory.into()));
         };
@@ -106,6 +111,18 @@ impl Spool {
 
 impl Write for Spool {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.put(bytes);
+        self.failed = self.failed.or(written.as_ref().err().map(io::Error::kind));
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Spool {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.file.is_none() && self.memory.len() + bytes.len() <= BUFFERED_BODY_BYTES {
             self.memory.extend_from_slice(bytes);
             return Ok(bytes.len());
@@ -122,10 +139,6 @@ impl Write for Spool {
             file.write_all(bytes)?;
         }
         Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

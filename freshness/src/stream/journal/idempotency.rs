@@ -114,6 +114,7 @@ pub(super) async fn keep(
 const FORGET: &str = "
 DELETE FROM idempotency WHERE topic = ?1 AND number IN (
     SELECT number FROM idempotency
-    WHERE at_micros < ?2 OR number <= (SELECT max(number) FROM idempotency) - ?3
+    WHERE topic = ?1
+      AND (at_micros < ?2 OR number <= (SELECT max(number) FROM idempotency) - ?3)
     ORDER BY number LIMIT 1000
 )";

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use sha2::{Digest as _, Sha256};
 use springtide_protocol::{Offset, OffsetMap, PartitionId};
@@ -41,7 +41,10 @@ impl Queries {
         let described = native::describe_topic(self.client.client(), topic, QUERY_TIMEOUT);
         let failed = |source| failure::sorted("describing a topic", topic, source);
         let described = described.map_err(|code| failed(KafkaError::AdminOp(code)))?;
-        let cluster = self.client.client().fetch_cluster_id(QUERY_TIMEOUT).unwrap_or_default();
+        let cluster = self.client.client().fetch_cluster_id(QUERY_TIMEOUT);
+        // Not told in time is no other cluster: the stand-in id would change.
+        let silent = RDKafkaErrorCode::OperationTimedOut;
+        let cluster = cluster.ok_or_else(|| failed(KafkaError::MetadataFetch(silent)))?;
         let topic_id = match described.id {
             id if id.is_nil() => stand_in_id(&cluster, topic),
             id => id,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use springtide_relation::ChunkId;
 
 use super::{CommitJob, Core};
-use crate::boundary::{Directive, Event};
+use crate::boundary::{Directive, Event, Phase};
 use crate::lake::LakeSnapshot;
 
 /// Most rows of one commit, in multiples of `commit.rows`: a backlog is committed in steps.
@@ -28,7 +28,9 @@ impl Core {
     /// Plans a commit where one is due, or `asked` for. `None`: nothing to commit,
     /// not possible now, or one is under way.
     pub(crate) fn plan_commit(&mut self, asked: bool, now: i64) -> Option<CommitJob> {
-        if self.is_committing || !self.boundary.meets() {
+        // What was read of a stream that lost rows must not reach the lake.
+        let halted = matches!(self.boundary.phase(), Phase::Halted(_));
+        if self.is_committing || halted || !self.boundary.meets() {
             return None;
         }
         let topic = self.topic.clone()?;
