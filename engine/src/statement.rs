@@ -22,6 +22,7 @@ mod float;
 mod functions;
 mod order;
 mod planner;
+mod sized;
 mod stability;
 pub(crate) mod stub;
 mod vet;

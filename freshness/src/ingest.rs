@@ -43,7 +43,7 @@ pub enum IngestError {
     #[error(transparent)]
     Invalid(#[from] InvalidBody),
     /// The stream refused or cannot be reached.
-    #[error("the rows were not added to the stream")]
+    #[error("the stream did not confirm the rows")]
     Stream(#[from] StreamError),
 }
 

@@ -246,7 +246,9 @@ fn parse(text: &str) -> Result<(MinVersion, Option<i64>), InvalidVersion> {
         for component in parts {
             table.read(component).ok_or_else(malformed)?;
         }
-        if min.tables.insert(name, table).is_some() {
+        // A name alone promises nothing: most likely it is no version at all.
+        let empty = table == PartialTableVersion::default();
+        if empty || min.tables.insert(name, table).is_some() {
             return Err(malformed());
         }
     }

@@ -12,8 +12,8 @@ use springtide_protocol::limits::SQL_BYTES;
 
 use super::ast::{class, list, parse_select, text, text_of, visit};
 use super::{
-    OutputColumn, Statement, StatementRequest, TableSchema, bind, clock, order, stability, stub,
-    vet,
+    OutputColumn, Statement, StatementRequest, TableSchema, bind, clock, order, sized, stability,
+    stub, vet,
 };
 use crate::error::EngineError;
 use crate::reads;
@@ -58,6 +58,7 @@ impl Planner {
         }
         let mut select = parse_select(&self.connection, &request.sql)?;
         let tables = vet::vet(&select, &request.tables)?;
+        sized::check(&select)?;
         self.stubs(&tables, &request.tables)?;
         self.name_items(&mut select)?;
         bind::bind(&mut select, &request.parameters)?;
@@ -160,6 +161,7 @@ impl Planner {
     ) -> Result<(), EngineError> {
         let again = parse_select(&self.connection, text)?;
         let named = vet::vet(&again, &request.tables)?;
+        sized::check(&again)?;
         if named == *tables {
             return Ok(());
         }
