@@ -233,7 +233,8 @@ impl Freshness {
         let health: Vec<_> = self.all().map(|table| table.health()).collect();
         let first = |reasons: Vec<Option<String>>| reasons.into_iter().flatten().next();
         let lake = first(health.iter().map(|h| h.lake.clone()).collect());
-        let stream = first(health.iter().map(|h| h.stream.clone()).collect());
+        let stream =
+            first(health.iter().map(|h| h.stream.clone().or_else(|| h.intake.clone())).collect());
         let part = |part: &str, reason: Option<String>| Readiness {
             part: part.to_owned(),
             ready: reason.is_none(),

@@ -178,7 +178,7 @@ impl TableLoop {
                 let now = self.now();
                 self.core(|core| core.arrive(arrival, now));
                 let mut health = self.shared.health.lock();
-                health.stream = None;
+                health.intake = None;
                 health.dead_letters += rejected;
                 let table = self.shared.name().to_string();
                 metrics::counter!("springtide_stream_rows_total", "table" => table.clone())
@@ -192,7 +192,7 @@ impl TableLoop {
             }
             IntakeEvent::Trouble(reason) => {
                 tracing::warn!(table = %self.shared.name(), reason, "stream");
-                self.shared.health.lock().stream = Some(reason);
+                self.shared.health.lock().intake = Some(reason);
             }
         }
     }
@@ -200,10 +200,14 @@ impl TableLoop {
     fn on_sighting(&mut self, sighting: Sighting) {
         match sighting {
             Sighting::Described(topic) => {
+                self.shared.health.lock().stream = None;
                 let directive = self.core(|core| core.describe(topic));
                 self.follow(directive);
             }
-            Sighting::Round(started, high) => self.core(|core| core.begin_round(started, high)),
+            Sighting::Round(started, high) => {
+                self.shared.health.lock().stream = None;
+                self.core(|core| core.begin_round(started, high));
+            }
             Sighting::Trouble(reason) => self.shared.health.lock().stream = Some(reason),
         }
     }
@@ -278,7 +282,7 @@ impl TableLoop {
         let decoder = match Decoder::new(schema) {
             Ok(decoder) => decoder,
             Err(error) => {
-                self.shared.health.lock().stream = Some(describe(&error));
+                self.shared.health.lock().intake = Some(describe(&error));
                 return;
             }
         };

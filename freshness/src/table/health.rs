@@ -9,8 +9,11 @@ pub(crate) struct Health {
     pub(crate) lake: Option<String>,
     /// Whether the lake's state can never be read as it is.
     pub(crate) is_unreadable: bool,
-    /// The stream, or what is kept aside from it.
+    /// The stream, as the last look at its topic found it. A reader alone cannot
+    /// tell: without its broker it just hears nothing.
     pub(crate) stream: Option<String>,
+    /// Taking rows in: the reader, or what is kept aside.
+    pub(crate) intake: Option<String>,
     /// Segment files.
     pub(crate) disk: Option<String>,
     /// The last commit.
@@ -22,7 +25,7 @@ pub(crate) struct Health {
 impl Health {
     /// The first trouble.
     pub(crate) fn trouble(&self) -> Option<String> {
-        let parts = [&self.lake, &self.stream, &self.disk, &self.commit];
+        let parts = [&self.lake, &self.stream, &self.intake, &self.disk, &self.commit];
         parts.into_iter().flatten().next().cloned()
     }
 }
