@@ -70,6 +70,7 @@ impl Fields {
             Atom::Sealed(chunk, None) => (2, chunk, 0),
             Atom::OpenThrough(chunk, offset) => (3, chunk, offset.0),
             Atom::OpenUntil(chunk, end) => (4, chunk, end.0),
+            Atom::Thinned(chunk, foreign) => (5, chunk, *foreign),
         };
         self.number(kind);
         self.signed(i64::from(chunk.partition.0));

@@ -4,7 +4,8 @@
 //!
 //! The header leaves the foreign sequence number out: a foreign file is named by
 //! its path, and a foreign commit that removes rows of the stream changes the
-//! number of rows of their chunks, which the atoms carry.
+//! number of rows of their chunks, which the atoms carry. Only an open chunk that
+//! lost rows, or whose rows cannot be counted, names the foreign commit itself.
 
 use std::sync::Arc;
 
@@ -24,6 +25,9 @@ pub enum Atom {
     OpenThrough(ChunkId, Offset),
     /// An open chunk whose rows are not all at hand, up to its end.
     OpenUntil(ChunkId, Offset),
+    /// Beside an open chunk that a foreign commit took rows of, or may have: the last
+    /// foreign commit.
+    Thinned(ChunkId, i64),
 }
 
 /// One table's part: what does not change while rows come and go, and atoms in order.
@@ -57,8 +61,9 @@ impl TableAtoms {
         let sealed = relation.sealed.iter().flat_map(|chunks| chunks.iter());
         let sealed = sealed
             .filter(|chunk| predicate.may_match(&chunk.columns))
-            .map(|chunk| Atom::Sealed(chunk.id, chunk.columns.first().map(|c| c.rows)));
-        let open = relation.open.iter().filter_map(|chunk| open_atom(chunk, predicate));
+            .map(|chunk| Atom::Sealed(chunk.id, chunk.rows));
+        let foreign = relation.version.foreign_sequence;
+        let open = relation.open.iter().flat_map(|chunk| open_atoms(chunk, foreign, predicate));
         let mut atoms: Vec<_> = files.chain(sealed).chain(open).collect();
         atoms.sort_unstable();
         atoms.dedup();
@@ -66,13 +71,17 @@ impl TableAtoms {
     }
 }
 
-fn open_atom(chunk: &OpenChunk, predicate: &Predicate) -> Option<Atom> {
+/// The rows at hand, up to the last that matches; and what removed others of them.
+fn open_atoms(chunk: &OpenChunk, foreign: i64, predicate: &Predicate) -> Vec<Atom> {
     if matches!(predicate, Predicate::False) {
-        return None;
+        return Vec::new();
     }
+    let thinned = Atom::Thinned(chunk.id, foreign);
     if !chunk.complete {
-        return Some(Atom::OpenUntil(chunk.id, chunk.end));
+        return vec![Atom::OpenUntil(chunk.id, chunk.end), thinned];
     }
-    let last = last_match(predicate, chunk)?;
-    Some(Atom::OpenThrough(chunk.id, last))
+    let Some(last) = last_match(predicate, chunk) else { return Vec::new() };
+    let mut atoms = vec![Atom::OpenThrough(chunk.id, last)];
+    atoms.extend((chunk.lost > 0).then_some(thinned));
+    atoms
 }

@@ -13,7 +13,7 @@
 //! | high < B or high < E | halted: the stream lost what was read from it |
 //! | low > B, nothing read yet | gap: `[B,low)` is neither in lake nor stream |
 //! | low ≤ B, nothing read yet | read from max(low, start of B's chunk), so that the chunk has the same rows at hand as before a restart |
-//! | L ≤ B | they meet: tail rows in `[B,E)` count |
+//! | L ≤ B, one topic | they meet: tail rows in `[B,E)` count |
 //! | L > B, E ≤ B | cannot be: coverage is never empty below its start |
 //! | L > B (the lake rolled back) | read anew from B |
 //! | E < B (another committer is ahead) | they meet: the tail adds nothing, the end is B |
@@ -86,6 +86,7 @@ pub enum Directive {
 #[derive(Clone, Debug)]
 pub struct Boundary {
     mark: Mark,
+    /// The topic that was read from; never one that was refused.
     topic: Option<TopicDescription>,
     /// First offsets covered, by partition being read.
     start: OffsetMap,
@@ -129,6 +130,8 @@ impl Boundary {
     pub fn meets(&self) -> bool {
         let Some(boundary) = &self.mark.boundary else { return false };
         let seen = !self.start.is_empty() && !matches!(self.phase, Phase::Starting);
+        let seen =
+            seen && self.topic.as_ref().is_some_and(|topic| self.other_topic(topic).is_none());
         // A partition that is in the lake and not in the tail needs the lake alone.
         seen && self.start.iter().all(|(p, start)| start <= boundary.next(p))
     }
@@ -213,15 +216,15 @@ impl Boundary {
     }
 
     fn on_topic(&mut self, topic: &TopicDescription) -> Directive {
-        let former = self.topic.replace(topic.clone());
-        let other = former.filter(|former| former.topic_id != topic.topic_id);
-        if let Some(former) = other {
-            let recorded = Some(former.topic_id);
-            return self.halt(Halt::TopicRecreated { recorded, found: topic.topic_id });
+        let former = self.topic.as_ref().map(|former| former.topic_id);
+        if former.is_some_and(|former| former != topic.topic_id) {
+            let (recorded, found) = (former, topic.topic_id);
+            return self.halt(Halt::TopicRecreated { recorded, found });
         }
         if let Some(halt) = self.contradiction(topic) {
             return self.halt(halt);
         }
+        self.topic = Some(topic.clone());
         if !self.reading {
             return self.seat(topic);
         }

@@ -17,7 +17,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use protocol::{ATTEMPTS, NotSubmitted, Submission, submit};
+pub(crate) use protocol::{ATTEMPTS, NotSubmitted, Reason, Submission, submit};
 pub(crate) use summary::load_properties;
 
 /// What to commit.
@@ -33,6 +33,8 @@ pub struct CommitRequest {
     pub topic: String,
     /// Which cluster or journal the topic lies in.
     pub cluster: String,
+    /// The schema that the rows were decoded under.
+    pub schema_id: i32,
     /// The decode epoch that the rows were decoded under.
     pub decode_epoch: u32,
     /// All rows with `from ≤ offset < next`, in the table's schema. None: the map alone is committed.
@@ -50,6 +52,18 @@ pub enum CommitError {
     Fenced {
         /// Where the lake is.
         current: OffsetMap,
+    },
+    /// The table's schema or decode epoch is no longer the one that the rows were decoded
+    /// under. Nothing of ours was committed.
+    #[error(
+        "the rows were decoded under schema {schema_id} and decode epoch {decode_epoch}, \
+         which are no longer the table's"
+    )]
+    DecodedBefore {
+        /// The schema of the rows.
+        schema_id: i32,
+        /// The decode epoch of the rows.
+        decode_epoch: u32,
     },
     /// The lake's boundary is unknown, so nothing can be fenced on it. Nothing was committed.
     #[error("the table's boundary is unknown: {reason}")]

@@ -2,7 +2,7 @@
 //! at least a minimum (waiting for it, within a bound), or exactly one that was
 //! issued before. It must never change what it pins.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,19 +110,28 @@ impl Freshness {
             .map(|name| self.table(name).ok_or_else(|| PinError::UnknownTable(name.clone())))
             .collect::<Result<_, _>>()?;
         match request.at {
-            PinAt::Latest => {}
+            PinAt::Latest => {
+                let states = tables.iter().map(|table| published(table));
+                Ok(pinned(states.collect::<Result<_, _>>()?))
+            }
             PinAt::AtLeast { minimum, wait } => {
                 let deadline = Instant::now() + wait;
+                let mut reached = BTreeMap::new();
                 for table in &tables {
                     if let Some(minimum) = minimum.tables.get(table.name()) {
-                        reach(table, minimum, deadline).await?;
+                        reached.insert(table.name(), reach(table, minimum, deadline).await?);
                     }
                 }
+                let states = tables.iter().map(|table| {
+                    let now = published(table)?;
+                    let minimum = minimum.tables.get(table.name());
+                    let reached = reached.get(table.name()).cloned();
+                    Ok(minimum.zip(reached).map_or(now.clone(), |m| no_less(now, m)))
+                });
+                Ok(pinned(states.collect::<Result<_, PinError>>()?))
             }
-            PinAt::Exactly(version) => return exactly(&tables, &version).await,
+            PinAt::Exactly(version) => exactly(&tables, &version).await,
         }
-        let states = tables.iter().map(|table| published(table));
-        Ok(pinned(states.collect::<Result<_, _>>()?))
     }
 
     /// The versions that can be pinned now, of all tables that can answer.
@@ -146,6 +155,10 @@ fn unavailable(table: &Shared) -> PinError {
     PinError::Unavailable { table: table.name().clone(), state, reason }
 }
 
+fn not_reached(table: &Shared) -> PinError {
+    PinError::NotReached { table: table.name().clone(), retry_after: RETRY_AFTER }
+}
+
 fn pinned(states: Vec<Arc<Published>>) -> Pinned {
     let as_of = states.iter().map(|state| state.as_of_micros);
     let as_of_micros = as_of.reduce(|a, b| Some(a?.min(b?))).flatten();
@@ -159,19 +172,31 @@ fn version_of(relations: &[Arc<Relation>]) -> Version {
     Version { tables: tables.collect(), time_micros: None }
 }
 
-/// Waits until a table has reached a minimum.
+/// The present state where it has what the minimum asks; else, since a gap opened while
+/// another table was waited for, the one that had reached it.
+fn no_less(
+    now: Arc<Published>,
+    (minimum, reached): (&PartialTableVersion, Arc<Published>),
+) -> Arc<Published> {
+    match stands(&now.relation.version, minimum) {
+        AtLeast::Reached => now,
+        AtLeast::Behind | AtLeast::Incomparable => reached,
+    }
+}
+
+/// Waits until a table has reached a minimum; the state that has.
 async fn reach(
     table: &Shared,
     minimum: &PartialTableVersion,
     deadline: Instant,
-) -> Result<(), PinError> {
+) -> Result<Arc<Published>, PinError> {
     let mut changed = table.watch();
     loop {
         changed.borrow_and_update();
         match table.published() {
             None => {}
             Some(published) => match stands(&published.relation.version, minimum) {
-                AtLeast::Reached => return Ok(()),
+                AtLeast::Reached => return Ok(published),
                 AtLeast::Incomparable => {
                     return Err(PinError::Incomparable { table: table.name().clone() });
                 }
@@ -183,9 +208,7 @@ async fn reach(
         if !matches!(timeout_at(deadline, changed.changed()).await, Ok(Ok(()))) {
             return Err(match table.published() {
                 None => unavailable(table),
-                Some(_) => {
-                    PinError::NotReached { table: table.name().clone(), retry_after: RETRY_AFTER }
-                }
+                Some(_) => not_reached(table),
             });
         }
     }
@@ -226,6 +249,7 @@ async fn exact(table: &Shared, version: &TableVersion) -> Result<Relation, PinEr
     let found = found.map_err(|error| match error {
         NotExact::Gone => PinError::Gone,
         NotExact::Future => PinError::Future,
+        NotExact::NotYet => not_reached(table),
     })?;
     let mut relation = found.relation;
     for wanted in found.missing {

@@ -17,12 +17,14 @@ use springtide_relation::{
 
 mod batches;
 pub(crate) mod file;
+mod present;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
 use batches::Batches;
+use present::Present;
 pub(crate) use view::{LakeChunks, OpenRows, View};
 
 /// A segment that takes no more rows.
@@ -56,6 +58,13 @@ pub(crate) struct Holdings {
     pub(crate) disk_bytes: u64,
 }
 
+/// A chunk that the tail's end has passed.
+#[derive(Clone, Debug)]
+struct Passed {
+    columns: Arc<[ColumnStatistics]>,
+    present: Present,
+}
+
 /// The tail: coverage `[start, next)` by partition.
 #[derive(Debug)]
 pub(crate) struct Tail {
@@ -67,7 +76,7 @@ pub(crate) struct Tail {
     open: Batches,
     next_id: u64,
     /// Chunks that `next` has passed, with the bounds of their rows from `start` on.
-    chunks: BTreeMap<ChunkId, Arc<[ColumnStatistics]>>,
+    chunks: BTreeMap<ChunkId, Passed>,
     /// Counts changes of `chunks`.
     generation: u64,
     /// The rows of the chunk that `next` lies in, by partition.
@@ -178,7 +187,9 @@ impl Tail {
 
     fn seal_chunk(&mut self, partition: PartitionId) {
         if let Some((id, rows)) = self.open_chunks.remove(&partition) {
-            self.chunks.insert(id, rows.statistics().into());
+            let columns = rows.statistics().into();
+            let present = Present::new(id, &rows.list());
+            self.chunks.insert(id, Passed { columns, present });
             self.generation += 1;
         }
     }

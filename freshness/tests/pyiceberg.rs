@@ -153,7 +153,8 @@ async fn commit(table: &LakeTable, from: i64, next: i64) -> Vec<Row> {
         topic_id: Uuid::from_u128(7),
         topic: "all".into(),
         cluster: "here".into(),
-        decode_epoch: 1,
+        schema_id: 0,
+        decode_epoch: 0,
         batches,
         commit_id: Uuid::new_v4(),
     };

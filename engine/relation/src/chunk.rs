@@ -48,6 +48,9 @@ pub struct SealedChunk {
     pub id: ChunkId,
     /// Bounds over *all* its rows, wherever they lie now, by column of the relation's schema.
     pub columns: Arc<[ColumnStatistics]>,
+    /// How many rows it has, exactly, in lake and tail together; `None`: unknown. The
+    /// bounds may be those of more rows.
+    pub rows: Option<u64>,
 }
 
 /// The chunk that a partition's end offset lies in, up to that end. Its rows
@@ -61,6 +64,9 @@ pub struct OpenChunk {
     /// False where some of its rows are not at hand (evicted before a restart): then
     /// its identity is its end, and every new row changes it.
     pub complete: bool,
+    /// How many of `rows` lie below the boundary and are no longer in the lake (a foreign
+    /// commit removed them); 0 in ordinary life, and where `complete` is false.
+    pub lost: u64,
     /// The end E of its partition.
     pub end: Offset,
 }

@@ -77,6 +77,8 @@ fn every_atom_is_told_apart() {
         vec![Atom::OpenThrough(chunk(0, 1), Offset(1))],
         vec![Atom::OpenUntil(chunk(0, 1), Offset(1))],
         vec![Atom::OpenUntil(chunk(0, 1), Offset(2))],
+        vec![Atom::Thinned(chunk(0, 1), 2)],
+        vec![Atom::Thinned(chunk(0, 1), 3)],
     ];
     let digests: std::collections::BTreeSet<_> =
         each.iter().map(|atoms| digest(&scan_set(atoms.clone()))).collect();

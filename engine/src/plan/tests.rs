@@ -84,12 +84,13 @@ fn streamed(rows: &[Row]) -> Relation {
         .map(|index| ChunkId { partition: PartitionId(0), index })
         .map(|id| (id, in_chunk(id)))
         .filter(|(_, rows)| !rows.is_empty())
-        .map(|(id, rows)| SealedChunk { id, columns: bounds(&rows) })
+        .map(|(id, rows)| SealedChunk { id, columns: bounds(&rows), rows: Some(rows.len() as u64) })
         .collect();
     relation.sealed = vec![sealed.into()];
     let open = in_chunk(last);
     let data = if open.is_empty() { Vec::new() } else { vec![batch(&open)] };
-    relation.open = vec![OpenChunk { id: last, rows: data, complete: true, end: Offset(next) }];
+    let end = Offset(next);
+    relation.open = vec![OpenChunk { id: last, rows: data, complete: true, lost: 0, end }];
     if !rows.is_empty() {
         let to = OffsetMap::from_iter([(PartitionId(0), Offset(next))]);
         relation.segments = vec![Segment {
@@ -169,8 +170,23 @@ fn a_foreign_commit_that_removes_rows_of_the_stream_changes_the_validator() {
     // Other bounds or not: the chunk has fewer rows.
     let columns: Arc<[ColumnStatistics]> =
         bounds(&rows).iter().map(|c| ColumnStatistics { rows: 1_000, ..c.clone() }).collect();
-    thinned.sealed = vec![Arc::new([SealedChunk { id, columns }])];
+    thinned.sealed = vec![Arc::new([SealedChunk { id, columns, rows: Some(1_000) }])];
     assert_ne!(tag(LATE, whole), tag(LATE, thinned));
+}
+
+#[test]
+fn an_open_chunk_that_lost_rows_names_the_foreign_commit() {
+    let with = |lost, complete, foreign| {
+        let mut relation = streamed(&[(0, 20, "ATL"), (1, 3, "DFW")]);
+        relation.version.foreign_sequence = foreign;
+        relation.open[0].lost = lost;
+        relation.open[0].complete = complete;
+        tag(LATE, relation)
+    };
+    assert_ne!(with(0, true, 3), with(1, true, 4));
+    assert_ne!(with(1, true, 4), with(1, true, 5), "as many rows lost, but others");
+    assert_eq!(with(0, true, 3), with(0, true, 4), "nothing lost: the commit says nothing");
+    assert_ne!(with(0, false, 3), with(0, false, 4), "what cannot be counted may be lost");
 }
 
 #[test]
@@ -178,7 +194,8 @@ fn a_chunk_whose_rows_are_not_all_at_hand_counts_by_its_end() {
     let with = |end| {
         let mut relation = relation();
         let id = ChunkId { partition: PartitionId(0), index: 0 };
-        relation.open = vec![OpenChunk { id, rows: Vec::new(), complete: false, end: Offset(end) }];
+        let end = Offset(end);
+        relation.open = vec![OpenChunk { id, rows: Vec::new(), complete: false, lost: 0, end }];
         relation
     };
     assert_ne!(tag(LATE, with(5)), tag(LATE, with(6)));

@@ -268,7 +268,7 @@ fn chunk(rows: &[Row]) -> OpenChunk {
     let end = i64::try_from(rows.len()).unwrap();
     let offsets = (0..end).collect::<Vec<_>>().into();
     let rows = vec![TailBatch { partition: PartitionId(0), offsets, rows: batch(rows) }];
-    OpenChunk { id, rows, complete: true, end: Offset(end) }
+    OpenChunk { id, rows, complete: true, lost: 0, end: Offset(end) }
 }
 
 proptest! {

@@ -1,5 +1,5 @@
 //! The fence: a catalog that hands a transaction its base only while the base's
-//! snapshot is the one that was decided on. The library would rebase silently,
+//! snapshot, schema and decode epoch are those that were decided on. The library would rebase silently,
 //! and two committers of one range would both succeed.
 //!
 //! It must never know what is committed.
@@ -9,18 +9,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use iceberg::spec::TableMetadata;
 use iceberg::table::Table;
 use iceberg::{
     Catalog, Error, ErrorKind, Namespace, NamespaceIdent, Result, TableCommit, TableCreation,
     TableIdent,
 };
 
+use crate::lake::epoch_property;
+
 /// A catalog for one transaction on one base.
 #[derive(Debug)]
 pub(super) struct Fence<'a> {
     catalog: &'a dyn Catalog,
-    base: Option<i64>,
+    base: State,
     flags: Arc<Flags>,
+}
+
+/// What a decision stands on.
+#[derive(Debug, PartialEq, Eq)]
+struct State {
+    snapshot_id: Option<i64>,
+    schema_id: i32,
+    epoch: Option<String>,
 }
 
 /// What happened behind the fence.
@@ -28,6 +39,17 @@ pub(super) struct Fence<'a> {
 pub(super) struct Flags {
     moved: AtomicBool,
     submitted: AtomicBool,
+    uncertain: AtomicBool,
+}
+
+impl State {
+    fn of(metadata: &TableMetadata) -> Self {
+        Self {
+            snapshot_id: metadata.current_snapshot_id(),
+            schema_id: metadata.current_schema_id(),
+            epoch: epoch_property(metadata).cloned(),
+        }
+    }
 }
 
 impl Flags {
@@ -40,12 +62,17 @@ impl Flags {
     pub(super) fn submitted(&self) -> bool {
         self.submitted.load(Ordering::Acquire)
     }
+
+    /// The catalog failed to say whether it took a commit. A conflict says that it did not.
+    pub(super) fn uncertain(&self) -> bool {
+        self.uncertain.load(Ordering::Acquire)
+    }
 }
 
 impl<'a> Fence<'a> {
-    pub(super) fn new(catalog: &'a dyn Catalog, base: Option<i64>) -> (Self, Arc<Flags>) {
+    pub(super) fn new(catalog: &'a dyn Catalog, base: &TableMetadata) -> (Self, Arc<Flags>) {
         let flags = Arc::new(Flags::default());
-        (Self { catalog, base, flags: flags.clone() }, flags)
+        (Self { catalog, base: State::of(base), flags: flags.clone() }, flags)
     }
 }
 
@@ -53,7 +80,7 @@ impl<'a> Fence<'a> {
 impl Catalog for Fence<'_> {
     async fn load_table(&self, table: &TableIdent) -> Result<Table> {
         let loaded = self.catalog.load_table(table).await?;
-        if loaded.metadata().current_snapshot_id() == self.base {
+        if State::of(loaded.metadata()) == self.base {
             return Ok(loaded);
         }
         self.flags.moved.store(true, Ordering::Release);
@@ -63,7 +90,11 @@ impl Catalog for Fence<'_> {
 
     async fn update_table(&self, commit: TableCommit) -> Result<Table> {
         self.flags.submitted.store(true, Ordering::Release);
-        self.catalog.update_table(commit).await
+        let outcome = self.catalog.update_table(commit).await;
+        if outcome.as_ref().is_err_and(|e| e.kind() != ErrorKind::CatalogCommitConflicts) {
+            self.flags.uncertain.store(true, Ordering::Release);
+        }
+        outcome
     }
 
     async fn list_namespaces(

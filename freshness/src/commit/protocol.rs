@@ -40,14 +40,22 @@ pub(crate) struct Submission<'a> {
     pub(crate) files: Vec<DataFile>,
 }
 
-/// Why there is no snapshot of a submission, or none that is known of.
+/// There is no snapshot of a submission, or none that is known of.
 #[derive(Debug)]
-pub(crate) enum NotSubmitted<R> {
+pub(crate) struct NotSubmitted<R> {
+    pub(crate) reason: Reason<R>,
+    /// An attempt whose outcome was hidden may still come about, so the files stay.
+    pub(crate) may_land: bool,
+}
+
+/// Why there is none.
+#[derive(Debug)]
+pub(crate) enum Reason<R> {
     /// The state of the table forbids it. Nothing was committed.
     Refused(R),
     /// Others kept committing. Nothing was committed.
     Contended,
-    /// It failed. Nothing was committed.
+    /// It failed. Nothing is committed so far.
     Failed(iceberg::Error),
     /// It may have been committed.
     Unknown(iceberg::Error),
@@ -59,6 +67,16 @@ pub(crate) async fn submit<R>(
     submission: Submission<'_>,
     decide: impl Fn(&Table) -> Result<HashMap<String, String>, R>,
 ) -> Result<Table, NotSubmitted<R>> {
+    let mut may_land = false;
+    let outcome = attempts(submission, decide, &mut may_land).await;
+    outcome.map_err(|reason| NotSubmitted { reason, may_land })
+}
+
+async fn attempts<R>(
+    submission: Submission<'_>,
+    decide: impl Fn(&Table) -> Result<HashMap<String, String>, R>,
+    may_land: &mut bool,
+) -> Result<Table, Reason<R>> {
     let Submission { catalog, table, commit_id, files } = submission;
     // The error that hides the outcome of the last attempt.
     let mut hidden: Option<iceberg::Error> = None;
@@ -66,14 +84,14 @@ pub(crate) async fn submit<R>(
         pause(attempt).await;
         let base = match (look_up(catalog, table).await, hidden.take()) {
             (Ok(base), _) => base,
-            (Err(_), Some(error)) => return Err(NotSubmitted::Unknown(error)),
-            (Err(error), None) => return Err(NotSubmitted::Failed(error)),
+            (Err(_), Some(error)) => return Err(Reason::Unknown(error)),
+            (Err(error), None) => return Err(Reason::Failed(error)),
         };
         if has_commit(Ancestor::chain(base.metadata()), commit_id) {
             return Ok(base);
         }
-        let properties = decide(&base).map_err(NotSubmitted::Refused)?;
-        let (fence, flags) = Fence::new(catalog, base.metadata().current_snapshot_id());
+        let properties = decide(&base).map_err(Reason::Refused)?;
+        let (fence, flags) = Fence::new(catalog, base.metadata());
         // A fresh id names the manifests of each attempt: those of an attempt whose
         // outcome was unknown are never written over.
         let transaction = Transaction::new(&base);
@@ -82,24 +100,27 @@ pub(crate) async fn submit<R>(
             .with_check_duplicate(false)
             .set_snapshot_properties(properties)
             .add_data_files(files.iter().cloned());
-        let transaction = append.apply(transaction).map_err(NotSubmitted::Failed)?;
+        let transaction = append.apply(transaction).map_err(Reason::Failed)?;
         match transaction.commit(&fence).await {
             // The catalog ignores a failure to commit its own database transaction,
             // so "done" too is looked up.
             Ok(_) => hidden = Some(unconfirmed()),
+            // The library may have tried again by itself and found the table moved: by us?
+            Err(error) if flags.uncertain() => hidden = Some(error),
             Err(_) if flags.moved() => {}
-            Err(error) if !flags.submitted() => return Err(NotSubmitted::Failed(error)),
+            Err(error) if !flags.submitted() => return Err(Reason::Failed(error)),
             Err(error) if error.kind() == ErrorKind::CatalogCommitConflicts => {}
             Err(error) => hidden = Some(error),
         }
+        *may_land |= hidden.is_some();
     }
     // The last attempt's outcome is still to be seen.
     match (look_up(catalog, table).await, hidden) {
         (Ok(last), _) if has_commit(Ancestor::chain(last.metadata()), commit_id) => Ok(last),
-        (Ok(_), Some(error)) => Err(NotSubmitted::Failed(error)),
-        (Ok(_), None) => Err(NotSubmitted::Contended),
-        (Err(_), Some(error)) => Err(NotSubmitted::Unknown(error)),
-        (Err(error), None) => Err(NotSubmitted::Failed(error)),
+        (Ok(_), Some(error)) => Err(Reason::Failed(error)),
+        (Ok(_), None) => Err(Reason::Contended),
+        (Err(_), Some(error)) => Err(Reason::Unknown(error)),
+        (Err(error), None) => Err(Reason::Failed(error)),
     }
 }
 
@@ -153,22 +174,26 @@ impl LakeTable {
         };
         let foreign_commits = self.foreign_commits();
         let decide = |table: &Table| commit_properties(request, table.metadata(), foreign_commits);
-        let error = match submit(submission, decide).await {
+        let NotSubmitted { reason, may_land } = match submit(submission, decide).await {
             Ok(after) => {
                 discard(base.file_io(), superseded(base.metadata(), after.metadata())).await;
                 return Ok(());
             }
-            Err(NotSubmitted::Unknown(source)) => {
-                let commit_id = request.commit_id;
-                return Err(CommitError::OutcomeUnknown { commit_id, source: Box::new(source) });
-            }
-            Err(NotSubmitted::Refused(error)) => error,
-            Err(NotSubmitted::Contended) => LakeError::Contended { attempts: ATTEMPTS }.into(),
-            Err(NotSubmitted::Failed(source)) => {
-                LakeError::catalog("the commit was not taken")(source).into()
-            }
+            Err(not) => not,
         };
-        discard(base.file_io(), paths).await;
+        let error = match reason {
+            Reason::Unknown(source) => {
+                let commit_id = request.commit_id;
+                CommitError::OutcomeUnknown { commit_id, source: Box::new(source) }
+            }
+            Reason::Refused(error) => error,
+            Reason::Contended => LakeError::Contended { attempts: ATTEMPTS }.into(),
+            Reason::Failed(source) => LakeError::catalog("the commit was not taken")(source).into(),
+        };
+        // An orphan costs space; a live snapshot that names a file that is gone costs rows.
+        if !may_land {
+            discard(base.file_io(), paths).await;
+        }
         Err(error)
     }
 }

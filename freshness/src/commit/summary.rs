@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{CommitError, CommitRequest};
 use crate::lake::{
     Ancestor, COMMIT_ID, DECODE_EPOCH, FOREIGN, FROM, LOAD, LakeBoundary, Marker, OFFSETS,
-    foreign_sequence, resolve,
+    foreign_sequence, recorded_epoch, resolve,
 };
 
 /// Decides whether `request` may be committed on this state of the table, and what its
@@ -28,6 +28,10 @@ pub(super) fn commit_properties(
     };
     if !same(&current, &request.from) {
         return Err(CommitError::Fenced { current });
+    }
+    let (schema_id, decode_epoch) = (request.schema_id, request.decode_epoch);
+    if metadata.current_schema_id() != schema_id || recorded_epoch(metadata)? != decode_epoch {
+        return Err(CommitError::DecodedBefore { schema_id, decode_epoch });
     }
     if let Some(marker) = marker.filter(|marker| marker.topic_id != request.topic_id) {
         let what = format!(

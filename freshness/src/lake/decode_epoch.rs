@@ -23,8 +23,13 @@ struct Epoch {
 }
 
 /// The epoch that the table records; 0 where it records none.
-pub(super) fn recorded(metadata: &TableMetadata) -> Result<u32, LakeError> {
+pub(crate) fn recorded(metadata: &TableMetadata) -> Result<u32, LakeError> {
     Ok(read(metadata)?.map_or(0, |epoch| epoch.epoch))
+}
+
+/// The record as it is written.
+pub(crate) fn property(metadata: &TableMetadata) -> Option<&String> {
+    metadata.properties().get(DECODE)
 }
 
 impl LakeTable {
@@ -62,8 +67,7 @@ impl LakeTable {
 }
 
 fn read(metadata: &TableMetadata) -> Result<Option<Epoch>, LakeError> {
-    let text = metadata.properties().get(DECODE);
-    let parsed = text.map(|text| serde_json::from_str(text)).transpose();
+    let parsed = property(metadata).map(|text| serde_json::from_str(text)).transpose();
     let place = || metadata.location().to_owned();
     parsed.map_err(|_| LakeError::Record { what: DECODE, place: place() })
 }

@@ -16,7 +16,7 @@ use super::data_file::WrittenFile;
 use super::rows::FileWriter;
 use super::table::{LakeTable, discard, store};
 use super::{LakeError, LakeSnapshot};
-use crate::commit::{NotSubmitted, Submission, load_properties, submit};
+use crate::commit::{ATTEMPTS, NotSubmitted, Reason, Submission, load_properties, submit};
 
 /// Sets of finished files that wait to be stored; the writer waits at the bound.
 const WAITING_SETS: usize = 2;
@@ -102,11 +102,15 @@ impl LakeTable {
         let decide =
             |table: &Table| Ok(load_properties(load_id, table.metadata(), foreign_commits));
         let submitted = submit::<std::convert::Infallible>(submission, decide).await;
-        submitted.map(drop).map_err(|error| match error {
-            NotSubmitted::Refused(never) => match never {},
-            NotSubmitted::Contended => LakeError::Contended { attempts: crate::commit::ATTEMPTS },
-            NotSubmitted::Failed(source) => LakeError::catalog("the load was not taken")(source),
-            NotSubmitted::Unknown(source) => LakeError::OutcomeUnknown { source: Box::new(source) },
+        submitted.map(drop).map_err(|NotSubmitted { reason, may_land }| match reason {
+            Reason::Refused(never) => match never {},
+            Reason::Failed(source) if !may_land => {
+                LakeError::catalog("the load was not taken")(source)
+            }
+            Reason::Failed(source) | Reason::Unknown(source) => {
+                LakeError::OutcomeUnknown { source: Box::new(source) }
+            }
+            Reason::Contended => LakeError::Contended { attempts: ATTEMPTS },
         })
     }
 

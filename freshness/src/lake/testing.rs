@@ -149,7 +149,8 @@ pub(crate) fn request(from: i64, next: i64, batches: Vec<TailBatch>) -> CommitRe
         topic_id: Uuid::from_u128(7),
         topic: "events".into(),
         cluster: "here".into(),
-        decode_epoch: 1,
+        schema_id: 0,
+        decode_epoch: 0,
         batches,
         commit_id: Uuid::new_v4(),
     }

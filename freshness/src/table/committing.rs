@@ -150,6 +150,7 @@ async fn carry_out(
         topic_id: job.topic.topic_id,
         topic: job.topic.topic,
         cluster: job.topic.cluster,
+        schema_id: job.schema_id,
         decode_epoch: job.decode_epoch,
         batches,
         commit_id,

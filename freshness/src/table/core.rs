@@ -56,7 +56,9 @@ pub(crate) struct Arrival {
 pub(crate) struct CommitJob {
     pub(crate) from: OffsetMap,
     pub(crate) next: OffsetMap,
+    /// The topic that the rows were read from.
     pub(crate) topic: TopicDescription,
+    pub(crate) schema_id: i32,
     pub(crate) decode_epoch: u32,
     pub(crate) parts: Vec<SegmentData>,
     /// A segment that was closed for it, to be written to its file too.
@@ -94,7 +96,8 @@ pub(crate) struct Core {
 impl Core {
     /// A table whose lake was just read.
     pub(crate) fn new(settings: CoreSettings, snapshot: Arc<LakeSnapshot>, now: i64) -> Self {
-        let kept = KeptSnapshots::new(Kept::new(snapshot), now);
+        let window = i64::try_from(settings.pin_window.as_micros()).unwrap_or(i64::MAX);
+        let kept = KeptSnapshots::new(Kept::new(snapshot), now, window);
         let boundary = Boundary::new(mark(&kept.current().snapshot));
         Self {
             settings,
@@ -133,7 +136,7 @@ impl Core {
         (self.tail.start().clone(), self.tail.next().clone())
     }
 
-    /// The topic as it was described last.
+    /// The topic that is read, as it was described last.
     pub(crate) const fn topic(&self) -> Option<&TopicDescription> {
         self.topic.as_ref()
     }
@@ -166,7 +169,8 @@ impl Core {
             let partition = self.settings.tag_partition.as_ref();
             self.touched.join(Touched::of_files(files, &snapshot.schema, partition));
         }
-        self.kept.install(Kept::new(snapshot.clone()), now);
+        let covered = (self.tail.start(), self.tail.next());
+        self.kept.install(Kept::new(snapshot.clone()), covered, now);
         let directive = self.boundary.step(&Event::Snapshot(&mark(&snapshot)));
         if !decoded_anew {
             return self.followed(directive);

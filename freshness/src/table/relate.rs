@@ -8,6 +8,7 @@ use springtide_relation::{Coverage, OpenChunk, Relation};
 
 use super::core::Core;
 use super::kept::Kept;
+use crate::boundary::Phase;
 use crate::tail::{LakeChunks, OpenRows, View};
 
 /// A relation at a version, and the rows of its open chunks that lie in files.
@@ -25,6 +26,8 @@ pub(crate) enum NotExact {
     Gone,
     /// It has not come yet.
     Future,
+    /// It lies beyond what has been read so far, and the table has yet to catch up.
+    NotYet,
 }
 
 impl Core {
@@ -45,15 +48,20 @@ impl Core {
     pub(crate) fn exact(&mut self, version: &TableVersion) -> Result<Exact, NotExact> {
         let current = self.published().map(|p| p.relation.version.clone());
         let current = current.ok_or(NotExact::Gone)?;
-        if current.table_uuid != version.table_uuid || current.topic_id != version.topic_id {
+        // Until the stream has been seen a table without a commit names no topic.
+        let unseen = current.topic_id.is_none() && self.topic().is_none();
+        let other = current.topic_id != version.topic_id && !(self.settings.streamed && unseen);
+        if current.table_uuid != version.table_uuid || other {
             return Err(NotExact::Gone);
         }
         if !current.offsets.covers(&version.offsets)
             || current.foreign_sequence < version.foreign_sequence
             || current.schema_id < version.schema_id
             || current.decode_epoch < version.decode_epoch
+            || current.topic_id != version.topic_id
         {
-            return Err(NotExact::Future);
+            let late = matches!(self.phase(), Phase::Starting | Phase::CatchingUp);
+            return Err(if late { NotExact::NotYet } else { NotExact::Future });
         }
         let kept = self.kept.newest_within(version).cloned().ok_or(NotExact::Gone)?;
         let boundary = named(kept.snapshot.boundary.known());
@@ -116,6 +124,7 @@ fn unseen(chunks: &LakeChunks, boundary: &OffsetMap) -> Vec<OpenChunk> {
         id: *id,
         rows: Vec::new(),
         complete: false,
+        lost: 0,
         end: boundary.next(id.partition),
     });
     open.collect()

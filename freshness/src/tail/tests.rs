@@ -150,3 +150,31 @@ fn a_chunk_whose_head_is_only_in_the_lake_has_the_bounds_of_both() {
     let view = tail.view(&lake, &map(&[(0, 500)]), &map(&[(0, 1000)]));
     assert!(!view.open[0].complete, "its head is not at hand");
 }
+
+#[test]
+fn rows_that_a_foreign_commit_took_out_of_the_boundarys_chunk_are_missed() {
+    let id = ChunkId { partition: PartitionId(0), index: 0 };
+    let lake = |rows: &[TailBatch]| -> LakeChunks {
+        let of = |b: &TailBatch| crate::statistics::column_statistics(&b.rows);
+        rows.first().map(|b| (id, of(b).into())).into_iter().collect()
+    };
+    let mut tail = Tail::new(map(&[(0, 0)]), 0);
+    tail.append(vec![batch(0, 0..900)], &map(&[(0, 900)]));
+    let (boundary, end) = (map(&[(0, 500)]), map(&[(0, 900)]));
+    let lost = |view: View| (view.open[0].complete, view.open[0].lost);
+    let whole = lake(&[batch(0, 0..500)]);
+    assert_eq!(lost(tail.view(&lake(&[]), &map(&[]), &end)), (true, 0));
+    assert_eq!(lost(tail.view(&whole, &boundary, &end)), (true, 0), "our own commits lose none");
+    assert_eq!(lost(tail.view(&lake(&[batch(0, 0..300)]), &boundary, &end)), (true, 200));
+    assert_eq!(lost(tail.view(&lake(&[]), &boundary, &end)), (true, 500));
+
+    tail.append(vec![batch(0, 900..1100)], &map(&[(0, 1100)]));
+    let end = map(&[(0, 1100)]);
+    let mut sealed = |lake: &LakeChunks, boundary: &OffsetMap| {
+        tail.view(lake, boundary, &end).sealed.iter().find(|c| c.id == id).map(|c| c.rows)
+    };
+    assert_eq!(sealed(&lake(&[]), &map(&[])), Some(Some(1024)));
+    assert_eq!(sealed(&whole, &boundary), Some(Some(1024)));
+    assert_eq!(sealed(&lake(&[batch(0, 0..300)]), &boundary), Some(Some(824)));
+    assert_eq!(sealed(&lake(&[]), &boundary), Some(Some(524)));
+}

@@ -10,7 +10,8 @@ use springtide_relation::{
     ChunkId, ColumnStatistics, OpenChunk, SealedChunk, Segment, SegmentData, SegmentFile, TailBatch,
 };
 
-use super::Tail;
+use super::present::Present;
+use super::{Passed, Tail};
 
 /// The chunks of a snapshot, by their bounds.
 pub(crate) type LakeChunks = BTreeMap<ChunkId, Arc<[ColumnStatistics]>>;
@@ -21,6 +22,8 @@ pub(super) struct CachedChunks {
     generation: u64,
     boundary: OffsetMap,
     end: OffsetMap,
+    /// The lake's part of the chunks that the boundary lies in.
+    pieces: Vec<Arc<[ColumnStatistics]>>,
     chunks: Arc<[SealedChunk]>,
 }
 
@@ -105,6 +108,7 @@ impl Tail {
         boundary: &OffsetMap,
         end: &OffsetMap,
     ) -> Arc<[SealedChunk]> {
+        let pieces = pieces(lake, boundary);
         // An end that moved within its chunks changes nothing; the generation
         // tells when the tail's own end passed one.
         let same = |cached: &&CachedChunks| {
@@ -113,34 +117,50 @@ impl Tail {
             };
             cached.generation == self.generation
                 && cached.boundary == *boundary
+                && same_pieces(&cached.pieces, &pieces)
                 && floors(&cached.end) == floors(end)
         };
         if let Some(cached) = self.cached.as_ref().filter(same) {
             return cached.chunks.clone();
         }
-        let mut chunks: BTreeMap<ChunkId, Arc<[ColumnStatistics]>> = BTreeMap::new();
-        for (id, columns) in &self.chunks {
+        let mut chunks: BTreeMap<ChunkId, SealedChunk> = BTreeMap::new();
+        for (id, Passed { columns, .. }) in &self.chunks {
             if id.end() > boundary.next(id.partition) && id.end() <= end.next(id.partition) {
-                chunks.insert(*id, columns.clone());
+                let (columns, rows) = (columns.clone(), count(Some(columns)));
+                chunks.insert(*id, SealedChunk { id: *id, columns, rows: Some(rows) });
             }
         }
         for (partition, next) in boundary.iter() {
             let id = ChunkId::containing(partition, next);
-            let straddles = id.start() < next && id.end() <= end.next(partition);
-            let Some(piece) = lake.get(&id).filter(|_| straddles) else { continue };
-            let whole = self.start.next(partition) <= id.start();
-            let columns = join(chunks.get(&id), piece, whole);
-            chunks.insert(id, columns);
+            if id.start() < next && id.end() <= end.next(partition) {
+                chunks.remove(&id);
+                chunks.extend(self.straddling(id, lake, next).map(|chunk| (id, chunk)));
+            }
         }
-        let chunks = chunks.into_iter().map(|(id, columns)| SealedChunk { id, columns }).collect();
-        let chunks: Arc<[SealedChunk]> = chunks;
+        let chunks: Arc<[SealedChunk]> = chunks.into_values().collect();
         self.cached = Some(CachedChunks {
             generation: self.generation,
             boundary: boundary.clone(),
             end: end.clone(),
+            pieces,
             chunks: chunks.clone(),
         });
         chunks
+    }
+
+    /// A passed chunk that the boundary lies in: below it the lake's rows count (a foreign
+    /// commit may have removed some), from it on the tail's.
+    fn straddling(&self, id: ChunkId, lake: &LakeChunks, boundary: Offset) -> Option<SealedChunk> {
+        let (passed, piece) = (self.chunks.get(&id), lake.get(&id));
+        let above = passed.map_or(0, |passed| passed.present.from(id, boundary));
+        let rows = count(piece) + above;
+        let whole = self.start.next(id.partition) <= id.start();
+        let columns = match (passed.map(|passed| &passed.columns), piece) {
+            (Some(tail), Some(piece)) => join(tail, piece, whole),
+            (Some(one), None) | (None, Some(one)) => one.clone(),
+            (None, None) => return None,
+        };
+        (rows > 0).then_some(SealedChunk { id, columns, rows: Some(rows) })
     }
 
     /// The chunk that an end lies in, and the files where more of its rows are.
@@ -154,7 +174,7 @@ impl Tail {
         let partition = id.partition;
         let covered = self.start.next(partition) <= id.start() && self.next.next(partition) >= end;
         if !covered {
-            return (OpenChunk { id, rows: Vec::new(), complete: false, end }, Vec::new());
+            return (OpenChunk { id, rows: Vec::new(), complete: false, lost: 0, end }, Vec::new());
         }
         let at_hand = self.open_chunks.get(&partition).filter(|(open, _)| *open == id);
         let (rows, files) = match at_hand {
@@ -163,9 +183,15 @@ impl Tail {
         };
         let rows: Vec<TailBatch> =
             rows.iter().filter_map(|batch| batch.window(id.start(), end)).collect();
-        // A stream that was compacted may have less than the lake took from it.
-        let complete = !files.is_empty() || rows_below(&rows, boundary) >= lake_rows(lake, id);
-        (OpenChunk { id, rows, complete, end }, files)
+        let below = match self.chunks.get(&id) {
+            Some(passed) => passed.present.below(id, boundary.min(end)),
+            None => Present::new(id, &rows).below(id, boundary),
+        };
+        // A stream that was compacted may have less than the lake took from it; where it
+        // has more, a foreign commit removed rows.
+        let lake = count(lake.get(&id));
+        let (complete, lost) = (below >= lake, below.saturating_sub(lake));
+        (OpenChunk { id, rows, complete, lost, end }, if complete { files } else { Vec::new() })
     }
 
     /// Rows of a partition in `[start, end)` that are in memory, and the files with others.
@@ -195,23 +221,28 @@ impl Tail {
 /// all rows, else those of lake and tail together. Rows in both are then
 /// counted twice, which bounds and the test for all-NULL can bear.
 fn join(
-    tail: Option<&Arc<[ColumnStatistics]>>,
+    tail: &Arc<[ColumnStatistics]>,
     lake: &Arc<[ColumnStatistics]>,
     whole: bool,
 ) -> Arc<[ColumnStatistics]> {
-    let count = |s: &Arc<[ColumnStatistics]>| s.first().map_or(0, |c| c.rows);
-    match tail {
-        None => lake.clone(),
-        Some(tail) if whole && count(tail) >= count(lake) => tail.clone(),
-        Some(tail) => tail.iter().zip(lake.iter()).map(|(a, b)| a.union(b)).collect(),
+    if whole && count(Some(tail)) >= count(Some(lake)) {
+        return tail.clone();
     }
+    tail.iter().zip(lake.iter()).map(|(a, b)| a.union(b)).collect()
 }
 
-fn rows_below(rows: &[TailBatch], boundary: Offset) -> u64 {
-    let below = |b: &TailBatch| b.offsets.values().partition_point(|o| *o < boundary.0);
-    rows.iter().map(|batch| below(batch) as u64).sum()
+fn count(columns: Option<&Arc<[ColumnStatistics]>>) -> u64 {
+    columns.and_then(|columns| columns.first()).map_or(0, |c| c.rows)
 }
 
-fn lake_rows(lake: &LakeChunks, id: ChunkId) -> u64 {
-    lake.get(&id).and_then(|columns| columns.first()).map_or(0, |c| c.rows)
+/// What the lake has of the chunks that the boundary lies in.
+fn pieces(lake: &LakeChunks, boundary: &OffsetMap) -> Vec<Arc<[ColumnStatistics]>> {
+    let straddling = boundary.iter().map(|(p, next)| ChunkId::containing(p, next));
+    straddling.map(|id| lake.get(&id).cloned().unwrap_or_else(|| Arc::new([]))).collect()
+}
+
+/// Bounds that were made anew count as others.
+fn same_pieces(a: &[Arc<[ColumnStatistics]>], b: &[Arc<[ColumnStatistics]>]) -> bool {
+    let same = |(a, b): (&Arc<[_]>, &Arc<[_]>)| Arc::ptr_eq(a, b) || a.is_empty() && b.is_empty();
+    a.len() == b.len() && a.iter().zip(b).all(same)
 }

@@ -18,6 +18,8 @@ use parking_lot::Mutex;
 pub(crate) enum Fault {
     /// It happens, and an error is said.
     CommitsAndFails,
+    /// It happens, and an error is said that asks to try again.
+    CommitsAndAsksAgain,
     /// It does not happen, and an error is said.
     Fails,
     /// It does not happen, and success is said.
@@ -29,6 +31,8 @@ pub(crate) enum Fault {
 pub(crate) struct Script {
     /// For each commit.
     pub(crate) commits: VecDeque<Fault>,
+    /// How many loads go well before they begin to fail.
+    pub(crate) passing_loads: u32,
     /// How many loads fail once the commits' faults are through.
     pub(crate) failing_loads: u32,
     /// Commits that were asked for.
@@ -56,11 +60,11 @@ impl Catalog for Faulty {
     async fn load_table(&self, table: &TableIdent) -> Result<Table> {
         let fails = {
             let mut script = self.script.lock();
-            let fails = script.commits.is_empty() && script.failing_loads > 0;
-            if fails {
-                script.failing_loads -= 1;
-            }
-            fails
+            let failing = script.commits.is_empty() && script.failing_loads > 0;
+            let passes = failing && script.passing_loads > 0;
+            script.passing_loads -= u32::from(passes);
+            script.failing_loads -= u32::from(failing && !passes);
+            failing && !passes
         };
         if fails { Err(failure()) } else { self.catalog.load_table(table).await }
     }
@@ -77,6 +81,10 @@ impl Catalog for Faulty {
             Some(Fault::CommitsAndFails) => {
                 self.catalog.update_table(commit).await?;
                 Err(failure())
+            }
+            Some(Fault::CommitsAndAsksAgain) => {
+                self.catalog.update_table(commit).await?;
+                Err(failure().with_retryable(true))
             }
             Some(Fault::Pretends) => self.catalog.load_table(commit.identifier()).await,
         }

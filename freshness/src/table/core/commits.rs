@@ -50,8 +50,8 @@ impl Core {
         let most = commit.rows.saturating_mul(BACKLOG_COMMIT_FACTOR);
         let (parts, next) = self.tail.committable(&from, most);
         self.is_committing = true;
-        let decode_epoch = self.snapshot().decode_epoch;
-        Some(CommitJob { from, next, topic, decode_epoch, parts, sealed })
+        let (schema_id, decode_epoch) = (self.snapshot().schema_id, self.snapshot().decode_epoch);
+        Some(CommitJob { from, next, topic, schema_id, decode_epoch, parts, sealed })
     }
 
     /// The commit under way ended: with the snapshot that it made, or without.

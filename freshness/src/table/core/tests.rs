@@ -340,7 +340,9 @@ impl World {
                 assert!(exact.missing.is_empty(), "nothing was written to files");
                 self.check(&exact.relation);
             }
-            Err(NotExact::Future) => assert!(self.ever_disturbed(), "{version:?} was issued"),
+            Err(NotExact::Future | NotExact::NotYet) => {
+                assert!(self.ever_disturbed(), "{version:?} was issued")
+            }
             Err(NotExact::Gone) => {
                 let in_window = at + WINDOW_S * 1_000_000 > self.now;
                 let excused = self.ever_disturbed();
