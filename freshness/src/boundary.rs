@@ -12,7 +12,7 @@
 //! | a partition with B > 0 is not in the topic | halted |
 //! | high < B or high < E | halted: the stream lost what was read from it |
 //! | low > B, nothing read yet | gap: `[B,low)` is neither in lake nor stream |
-//! | low ≤ B, nothing read yet | read from max(low, start of B's chunk), so that the chunk has the same rows at hand as before a restart |
+//! | low ≤ B, nothing read yet | read from max(low, start of B's chunk), so that the chunk has the same rows at hand as before a restart; further back where versions below B may be asked for |
 //! | L ≤ B, one topic | they meet: tail rows in `[B,E)` count |
 //! | L > B, E ≤ B | cannot be: coverage is never empty below its start |
 //! | L > B (the lake rolled back) | read anew from B |
@@ -94,6 +94,8 @@ pub struct Boundary {
     next: OffsetMap,
     /// Where catching up ends.
     target: OffsetMap,
+    /// Where versions that were issued before begin; reading begins no later than there.
+    floor: Option<OffsetMap>,
     reading: bool,
     phase: Phase,
 }
@@ -104,7 +106,14 @@ impl Boundary {
     pub fn new(mark: Mark) -> Self {
         let empty = OffsetMap::new;
         let (start, next, target) = (empty(), empty(), empty());
-        Self { mark, topic: None, start, next, target, reading: false, phase: Phase::Starting }
+        let phase = Phase::Starting;
+        Self { mark, topic: None, start, next, target, floor: None, reading: false, phase }
+    }
+
+    /// From now on reading begins at the chunk of `floor` where the stream still has it:
+    /// versions between `floor` and the boundary can then be answered too.
+    pub fn reach_back(&mut self, floor: Option<OffsetMap>) {
+        self.floor = floor;
     }
 
     /// Where the table stands.
@@ -290,7 +299,8 @@ impl Boundary {
                 self.phase = Phase::Gap(Gap::Lost { partition, needed, low });
                 return stop;
             }
-            let chunk = ChunkId::containing(*partition, needed);
+            let back = self.floor.as_ref().map_or(needed, |floor| floor.next(*partition));
+            let chunk = ChunkId::containing(*partition, back.min(needed));
             from.set(*partition, marks.low.max(chunk.start()));
         }
         let high = topic.watermarks.iter().map(|(p, marks)| (*p, marks.high)).collect();

@@ -23,6 +23,17 @@ pub trait TableLake: Send + Sync + 'static {
     /// The catalog's, or a state that cannot be read.
     async fn refresh(&self) -> Result<Arc<LakeSnapshot>, LakeError>;
 
+    /// The oldest ancestor of the current snapshot that was current after `since_micros` and
+    /// differs from it by at most `most_offsets` rows of the stream and nothing else.
+    ///
+    /// # Errors
+    /// As [`Self::refresh`].
+    async fn former(
+        &self,
+        since_micros: i64,
+        most_offsets: i64,
+    ) -> Result<Option<Arc<LakeSnapshot>>, LakeError>;
+
     /// Commits rows of the stream.
     ///
     /// # Errors
@@ -34,6 +45,14 @@ pub trait TableLake: Send + Sync + 'static {
 impl TableLake for LakeTable {
     async fn refresh(&self) -> Result<Arc<LakeSnapshot>, LakeError> {
         Self::refresh(self).await
+    }
+
+    async fn former(
+        &self,
+        since_micros: i64,
+        most_offsets: i64,
+    ) -> Result<Option<Arc<LakeSnapshot>>, LakeError> {
+        Self::former(self, since_micros, most_offsets).await
     }
 
     async fn commit(&self, request: CommitRequest) -> Result<Arc<LakeSnapshot>, CommitError> {
@@ -97,7 +116,8 @@ impl Ports for Connections {
                 let path = self.journal_path();
                 let open = || Journal::open(&path, self.clock.clone());
                 let journal = self.journal.get_or_try_init(open).await?;
-                Ok(Arc::new(journal.topic(topic, stream.partitions).await?))
+                let topic = journal.topic(topic, stream.partitions).await?;
+                Ok(Arc::new(topic.with_retention(stream.retention)))
             }
             StreamKind::Kafka => {
                 let servers = stream.bootstrap_servers.as_deref().unwrap_or_default();

@@ -18,9 +18,11 @@ use uuid::Uuid;
 use crate::dead_letters::{DeadLetter, DeadLetterError, DeadLetters};
 use crate::feed::{Feed, FeedReader};
 use crate::ports::{Connections, Ports};
+use crate::release::Releases;
 use crate::settings::{FreshnessSettings, InvalidSettings};
 use crate::status::{Readiness, TableState, TableStatus};
 use crate::table::committing::CommitFailure;
+use crate::table::health::Health;
 use crate::table::shared::Shared;
 use crate::table::{self, CoreDefaults, Surroundings};
 use crate::tail::file::{self, SegmentFileError};
@@ -150,6 +152,7 @@ impl Freshness {
             tail_folder,
             refresh: settings.catalog.refresh,
             core: CoreDefaults { tail: settings.tail.clone(), pin_window: settings.pin_window },
+            releases: Arc::new(Releases::new(&settings.tables)),
             described: describer(tables.clone(), described.clone()),
             stop: stop.clone(),
         };
@@ -233,8 +236,7 @@ impl Freshness {
         let health: Vec<_> = self.all().map(|table| table.health()).collect();
         let first = |reasons: Vec<Option<String>>| reasons.into_iter().flatten().next();
         let lake = first(health.iter().map(|h| h.lake.clone()).collect());
-        let stream =
-            first(health.iter().map(|h| h.stream.clone().or_else(|| h.intake.clone())).collect());
+        let stream = first(health.iter().map(Health::stream_trouble).collect());
         let part = |part: &str, reason: Option<String>| Readiness {
             part: part.to_owned(),
             ready: reason.is_none(),

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::stream::journal::RETENTION;
+
 mod column;
 mod table;
 mod units;
@@ -91,6 +93,10 @@ pub struct StreamSettings {
     pub partitions: i32,
     /// `create_topics`: whether a missing Kafka topic is made; the journal's always is. Default false.
     pub create_topics: bool,
+    /// `retention`: how long the journal keeps records at least; older ones go once they are
+    /// in the lake and no version in the pin window needs them. Kafka's topics have their own. Default `24h`.
+    #[serde(with = "units::duration")]
+    pub retention: Duration,
     /// `[stream.settings]`: any librdkafka setting, as text. What decides about
     /// correctness (offset reset, commits, isolation) cannot be set here.
     pub settings: BTreeMap<String, String>,
@@ -172,6 +178,7 @@ impl Default for StreamSettings {
             bootstrap_servers: None,
             partitions: 1,
             create_topics: false,
+            retention: RETENTION,
             settings: BTreeMap::new(),
         }
     }

@@ -117,6 +117,13 @@ pub trait StreamSource: Send + Sync + 'static {
     /// low watermark are gone, or the offset is beyond the end.
     async fn read_from(&self, from: &OffsetMap) -> Result<Box<dyn StreamReader>, StreamError>;
 
+    /// No table needs records below `below` any more. Where the stream lives by a
+    /// retention of its own this changes nothing.
+    ///
+    /// # Errors
+    /// Where it keeps them and cannot let go of them now.
+    async fn release(&self, below: &OffsetMap) -> Result<(), StreamError>;
+
     /// Adds all records or none, in one transaction, durably. Returns the next
     /// offset after the last of them for each partition written.
     ///

@@ -38,6 +38,8 @@ use crate::dead_letters::DeadLetters;
 use crate::decode::Decoder;
 use crate::feed::Feed;
 use crate::ports::{Ports, TableLake};
+use crate::release::Releases;
+use crate::stream::StreamError;
 use committing::{Asks, CommitDone};
 use health::describe;
 use intake::{Intake, IntakeEvent, WAITING_ARRIVALS};
@@ -58,6 +60,7 @@ pub(crate) struct Surroundings {
     pub(crate) tail_folder: std::path::PathBuf,
     pub(crate) refresh: Duration,
     pub(crate) core: CoreDefaults,
+    pub(crate) releases: Arc<Releases>,
     /// Called when a table's schema becomes known or changes.
     pub(crate) described: Arc<dyn Fn() + Send + Sync>,
     pub(crate) stop: CancellationToken,
@@ -74,6 +77,7 @@ pub(crate) struct CoreDefaults {
 enum Work {
     Sealed(sealing::SealDone),
     Committed(CommitDone),
+    Released(Result<(), StreamError>),
 }
 
 /// The loop's own state.
@@ -88,6 +92,11 @@ struct TableLoop {
     commits_ended: Arc<AtomicU64>,
     announced_at: Option<Instant>,
     next_housekeeping: Instant,
+    next_release: Instant,
+    /// The commit under way.
+    commit_task: Option<tokio::task::Id>,
+    /// Since when the tail has been full.
+    full_since: Option<Instant>,
 }
 
 /// Runs a table until it is stopped.
@@ -132,6 +141,9 @@ async fn run_opened(shared: Arc<Shared>, around: Surroundings, asked: mpsc::Rece
         commits_ended,
         announced_at: None,
         next_housekeeping: Instant::now(),
+        next_release: Instant::now(),
+        commit_task: None,
+        full_since: None,
     };
     looped.turn(Inputs { refreshed, sighted, asked }).await;
 }
@@ -247,10 +259,16 @@ impl TableLoop {
         match done {
             Ok(Work::Sealed(done)) => self.on_sealed(done),
             Ok(Work::Committed(done)) => self.on_committed(done),
+            Ok(Work::Released(Ok(()))) => {}
+            Ok(Work::Released(Err(error))) => {
+                tracing::warn!(table = %self.shared.name(), error = describe(&error), "release");
+            }
             Err(error) => {
-                // A panic in a piece of work: rows stay where they are, the commit is off.
+                // A panic in a piece of work: rows stay where they are.
                 tracing::error!(table = %self.shared.name(), error = describe(&error), "work");
-                self.commit_failed();
+                if self.commit_task.take_if(|id| *id == error.id()).is_some() {
+                    self.commit_failed();
+                }
             }
         }
     }

@@ -93,10 +93,15 @@ impl Ancestor {
     /// The chain of the current snapshot, itself first; it ends early where a
     /// parent is no longer in the metadata.
     pub(crate) fn chain(metadata: &TableMetadata) -> impl Iterator<Item = Self> + '_ {
-        let current = metadata.current_snapshot();
-        let parent =
-            |s: &&SnapshotRef| s.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id));
-        std::iter::successors(current, parent).map(Self::of)
+        Self::chain_of(metadata, metadata.current_snapshot())
+    }
+
+    /// The chain of a snapshot, itself first.
+    pub(crate) fn chain_of<'a>(
+        metadata: &'a TableMetadata,
+        snapshot: Option<&'a SnapshotRef>,
+    ) -> impl Iterator<Item = Self> + 'a {
+        snapshots(metadata, snapshot).map(Self::of)
     }
 
     fn is_from_stream(&self) -> bool {
@@ -121,6 +126,50 @@ impl Ancestor {
             (None, _) => Meaning::Unmarked,
         }
     }
+}
+
+/// A snapshot and its ancestors, as far as the metadata has them.
+fn snapshots<'a>(
+    metadata: &'a TableMetadata,
+    snapshot: Option<&'a SnapshotRef>,
+) -> impl Iterator<Item = &'a SnapshotRef> + 'a {
+    let parent =
+        |s: &&'a SnapshotRef| s.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id));
+    std::iter::successors(snapshot, parent)
+}
+
+/// The oldest ancestor of the current snapshot that was current after `since_micros` and
+/// that nothing but commits of our stream followed, all decoded in `decode_epoch`, at most
+/// `most_offsets` together.
+pub(crate) fn former(
+    metadata: &TableMetadata,
+    (decode_epoch, foreign_commits): (u32, bool),
+    since_micros: i64,
+    most_offsets: i64,
+) -> Option<&SnapshotRef> {
+    let boundary = |snapshot| {
+        let chain = Ancestor::chain_of(metadata, Some(snapshot));
+        resolve(chain, foreign_commits).0.known().cloned()
+    };
+    let current = metadata.current_snapshot()?;
+    let end = boundary(current)?;
+    let mut found = None;
+    let chain: Vec<&SnapshotRef> = snapshots(metadata, Some(current)).collect();
+    for pair in chain.windows(2) {
+        let [child, parent] = pair else { break };
+        let (told, epoch) = (Ancestor::of(child), decode_epoch.to_string());
+        let alike = told.is_from_stream()
+            && told.summary.get(DECODE_EPOCH) == Some(&epoch)
+            && child.schema_id() == Some(metadata.current_schema_id());
+        let recent = child.timestamp_ms().saturating_mul(1000) > since_micros;
+        let Some(from) = boundary(parent) else { break };
+        let distance: i64 = end.iter().map(|(p, end)| (end.0 - from.next(p).0).max(0)).sum();
+        if !alike || !recent || distance > most_offsets {
+            break;
+        }
+        found = Some(*parent);
+    }
+    found
 }
 
 /// The boundary of the first of `chain`, and the marker that it comes from.

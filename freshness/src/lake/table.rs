@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use iceberg::io::FileIO;
-use iceberg::spec::{DataFile, TableMetadata};
+use iceberg::spec::{DataFile, SnapshotRef, TableMetadata};
 use iceberg::table::Table;
 use iceberg::{Catalog, TableIdent};
 use parking_lot::Mutex;
 
-use super::ancestry::{Ancestor, foreign_sequence, resolve};
+use super::ancestry::{Ancestor, foreign_sequence, former, resolve};
 use super::catalog::Connection;
 use super::data_file::WrittenFile;
 use super::manifests::{Columns, ManifestCache};
@@ -91,7 +91,9 @@ impl LakeTable {
         }
         let table = self.base().await?;
         let location = table.metadata_location().unwrap_or_default().to_owned();
-        let snapshot = Arc::new(self.read(&table, known.map(|state| state.snapshot)).await?);
+        let current = table.metadata().current_snapshot();
+        let snapshot =
+            Arc::new(self.read(&table, current, known.map(|state| state.snapshot)).await?);
         let state = State { location, snapshot: snapshot.clone() };
         *self.inner.state.lock() = Some(state);
         Ok(snapshot)
@@ -129,22 +131,43 @@ impl LakeTable {
         opened.await.expect("the table exists")
     }
 
+    /// The oldest ancestor of the current snapshot that was current after `since_micros` and
+    /// that only commits of the stream followed, of at most `most_offsets` offsets.
+    ///
+    /// # Errors
+    /// As [`Self::refresh`].
+    pub async fn former(
+        &self,
+        since_micros: i64,
+        most_offsets: i64,
+    ) -> Result<Option<Arc<LakeSnapshot>>, LakeError> {
+        let table = self.base().await?;
+        let metadata = table.metadata();
+        let epoch = decode_epoch::recorded(metadata)?;
+        let decided = (epoch, self.inner.foreign_commits);
+        match former(metadata, decided, since_micros, most_offsets) {
+            Some(snapshot) => Ok(Some(Arc::new(self.read(&table, Some(snapshot), None).await?))),
+            None => Ok(None),
+        }
+    }
+
+    /// A snapshot of the table, in the table's present schema.
     async fn read(
         &self,
         table: &Table,
+        snapshot: Option<&SnapshotRef>,
         before: Option<Arc<LakeSnapshot>>,
     ) -> Result<LakeSnapshot, LakeError> {
         let metadata = table.metadata();
         let schema = columns::arrow(metadata.current_schema())?;
-        let current = metadata.current_snapshot();
-        let snapshot_id = current.map(|snapshot| snapshot.snapshot_id());
+        let snapshot_id = snapshot.map(|snapshot| snapshot.snapshot_id());
         let schema_id = metadata.current_schema_id();
         let same = before.filter(|before| {
             before.snapshot_id == snapshot_id
                 && before.schema_id == schema_id
                 && before.table_uuid == metadata.uuid()
         });
-        let plan = match (same, current) {
+        let plan = match (same, snapshot) {
             (Some(same), _) => Plan { files: same.files.clone(), chunks: same.chunks.clone() },
             (None, None) => Plan::default(),
             (None, Some(snapshot)) => {
@@ -152,7 +175,8 @@ impl LakeTable {
                 plan(table, snapshot, &columns, &self.inner.manifests).await?
             }
         };
-        let (boundary, marker) = resolve(Ancestor::chain(metadata), self.inner.foreign_commits);
+        let chain = || Ancestor::chain_of(metadata, snapshot);
+        let (boundary, marker) = resolve(chain(), self.inner.foreign_commits);
         Ok(LakeSnapshot {
             snapshot_id,
             table_uuid: metadata.uuid(),
@@ -160,8 +184,8 @@ impl LakeTable {
             schema,
             boundary,
             topic_id: marker.map(|marker| marker.topic_id),
-            foreign_sequence: foreign_sequence(Ancestor::chain(metadata)),
-            sequence: current.map_or(0, |snapshot| snapshot.sequence_number()),
+            foreign_sequence: foreign_sequence(chain()),
+            sequence: snapshot.map_or(0, |snapshot| snapshot.sequence_number()),
             decode_epoch: decode_epoch::recorded(metadata)?,
             files: plan.files,
             chunks: plan.chunks,

@@ -40,6 +40,9 @@ pub const RECORD_BYTES: usize = 16 * 1024 * 1024;
 /// process wake it at once.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
+/// How long records are kept at least where nothing else is set.
+pub const RETENTION: Duration = Duration::from_secs(24 * 3600);
+
 /// A journal file. Clones share it; open one per process and file, so that
 /// readers are woken by writers.
 #[derive(Clone, Debug)]
@@ -60,6 +63,8 @@ struct Shared {
 pub struct JournalTopic {
     shared: Arc<Shared>,
     topic: Topic,
+    /// Records are kept at least this long, needed or not.
+    retention: Duration,
 }
 
 /// A topic as the file knows it.
@@ -90,11 +95,18 @@ impl Journal {
         let new_id = Uuid::new_v4();
         let (row, id) = self.shared.store.topic(name, new_id, partitions).await?;
         let topic = Topic { row, name: name.into(), id };
-        Ok(JournalTopic { shared: Arc::clone(&self.shared), topic })
+        Ok(JournalTopic { shared: Arc::clone(&self.shared), topic, retention: RETENTION })
     }
 }
 
 impl JournalTopic {
+    /// The same topic, whose records are kept for at least `retention`.
+    #[must_use]
+    pub const fn with_retention(mut self, retention: Duration) -> Self {
+        self.retention = retention;
+        self
+    }
+
     /// Forgets the records of `partition` below `before`. Whoever asks for them
     /// later is told so ([`StreamError::OffsetOutOfRange`]).
     ///
@@ -140,6 +152,21 @@ impl StreamSource for JournalTopic {
             positions.set(partition, asked);
         }
         Ok(Box::new(JournalReader::new(Arc::clone(&self.shared), self.topic.row, positions)))
+    }
+
+    /// Records below are let go of once they are older than the retention.
+    async fn release(&self, below: &OffsetMap) -> Result<(), StreamError> {
+        let retention = i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX);
+        let before_ms = (self.shared.clock.now_micros() / 1000).saturating_sub(retention);
+        for (partition, below) in below.iter() {
+            let store = &self.shared.store;
+            while let Some(before) =
+                store.expired(self.topic.row, partition, below, before_ms).await?
+            {
+                self.trim(partition, before).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn produce(

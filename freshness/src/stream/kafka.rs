@@ -154,6 +154,11 @@ fn start_within(
 
 #[async_trait]
 impl StreamSource for KafkaTopic {
+    /// The topic's own retention decides.
+    async fn release(&self, _below: &OffsetMap) -> Result<(), StreamError> {
+        Ok(())
+    }
+
     async fn describe(&self) -> Result<TopicDescription, StreamError> {
         self.ask(Queries::describe).await
     }

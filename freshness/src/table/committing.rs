@@ -62,10 +62,11 @@ impl TableLoop {
         let schema = self.core(|core| core.snapshot().schema.clone());
         let (lake, clock) = (self.lake.clone(), self.around.clock.clone());
         let commit_id = Uuid::new_v4();
-        self.work.spawn(async move {
+        let task = self.work.spawn(async move {
             let outcome = carry_out(lake, schema, job, commit_id).await;
             Work::Committed(CommitDone { asked_micros: clock.now_micros(), outcome })
         });
+        self.commit_task = Some(task.id());
     }
 
     pub(super) fn on_committed(&mut self, done: CommitDone) {

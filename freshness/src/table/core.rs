@@ -24,6 +24,10 @@ use crate::tail::{Holdings, SealJob, Tail};
 /// The open segment is closed at this share of the memory bound, whatever its rows.
 const OPEN_MEMORY_SHARE: u64 = 4;
 
+/// Offsets below the boundary that are read again for the sake of versions that were
+/// issued before a restart: some seconds of reading.
+pub(crate) const REREAD_OFFSETS: i64 = 1_000_000;
+
 /// What a core is told once.
 #[derive(Clone, Debug)]
 pub(crate) struct CoreSettings {
@@ -95,9 +99,18 @@ pub(crate) struct Core {
 
 impl Core {
     /// A table whose lake was just read.
-    pub(crate) fn new(settings: CoreSettings, snapshot: Arc<LakeSnapshot>, now: i64) -> Self {
+    /// `former`: the ancestor of its snapshot that versions issued by an earlier life may need.
+    pub(crate) fn new(
+        settings: CoreSettings,
+        snapshot: Arc<LakeSnapshot>,
+        former: Option<Arc<LakeSnapshot>>,
+        now: i64,
+    ) -> Self {
         let window = i64::try_from(settings.pin_window.as_micros()).unwrap_or(i64::MAX);
-        let kept = KeptSnapshots::new(Kept::new(snapshot), now, window);
+        let mut kept = KeptSnapshots::new(Kept::new(snapshot), now, window);
+        if let Some(former) = former {
+            kept.keep_ancestor(Kept::new(former), now);
+        }
         let boundary = Boundary::new(mark(&kept.current().snapshot));
         Self {
             settings,
@@ -171,6 +184,7 @@ impl Core {
         }
         let covered = (self.tail.start(), self.tail.next());
         self.kept.install(Kept::new(snapshot.clone()), covered, now);
+        self.reach_back();
         let directive = self.boundary.step(&Event::Snapshot(&mark(&snapshot)));
         if !decoded_anew {
             return self.followed(directive);
@@ -184,6 +198,7 @@ impl Core {
 
     /// The topic as the stream describes it now.
     pub(crate) fn describe(&mut self, topic: TopicDescription) -> Directive {
+        self.reach_back();
         let directive = self.boundary.step(&Event::Topic(&topic));
         // A topic that was refused lends its identity to nothing.
         if !matches!(self.boundary.phase(), Phase::Halted(_)) {
@@ -199,8 +214,14 @@ impl Core {
         low: Offset,
         high: Offset,
     ) -> Directive {
+        self.reach_back();
         let directive = self.boundary.step(&Event::OutOfRange { partition, low, high });
         self.followed(directive)
+    }
+
+    /// Wherever reading begins now, it begins where kept versions do.
+    fn reach_back(&mut self) {
+        self.boundary.reach_back(self.kept.floor(REREAD_OFFSETS));
     }
 
     /// Brings the tail in step with what the boundary decided.

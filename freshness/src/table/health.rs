@@ -14,6 +14,8 @@ pub(crate) struct Health {
     pub(crate) stream: Option<String>,
     /// Taking rows in: the reader, or what is kept aside.
     pub(crate) intake: Option<String>,
+    /// The tail is full, and for how long the stream has not been read on.
+    pub(crate) full: Option<String>,
     /// Segment files.
     pub(crate) disk: Option<String>,
     /// The last commit.
@@ -23,9 +25,14 @@ pub(crate) struct Health {
 }
 
 impl Health {
+    /// What keeps rows of the stream from coming.
+    pub(crate) fn stream_trouble(&self) -> Option<String> {
+        self.stream.clone().or_else(|| self.intake.clone()).or_else(|| self.full.clone())
+    }
+
     /// The first trouble.
     pub(crate) fn trouble(&self) -> Option<String> {
-        let parts = [&self.lake, &self.stream, &self.intake, &self.disk, &self.commit];
+        let parts = [&self.lake, &self.stream, &self.intake, &self.disk, &self.full, &self.commit];
         parts.into_iter().flatten().next().cloned()
     }
 }

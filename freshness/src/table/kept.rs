@@ -80,6 +80,12 @@ impl KeptSnapshots {
         Self { former: Vec::new(), current, began: now, step: window / STEPS }
     }
 
+    /// Keeps an ancestor of the current snapshot too, the versions of which may have been
+    /// issued until `now`.
+    pub(crate) fn keep_ancestor(&mut self, kept: Kept, now: i64) {
+        self.former.insert(0, Former { kept, began: now, superseded: now });
+    }
+
     pub(crate) const fn current(&self) -> &Kept {
         &self.current
     }
@@ -134,6 +140,23 @@ impl KeptSnapshots {
         let current = self.current.snapshot.boundary.known()?;
         let former = self.former.iter().filter_map(|f| f.kept.snapshot.boundary.known());
         Some(former.fold(current.clone(), |least, boundary| least.min(boundary)))
+    }
+
+    /// How far back the stream is worth reading again: to the boundary of the oldest that is
+    /// decoded as the current one is and at most `most` offsets behind it.
+    pub(crate) fn floor(&self, most: i64) -> Option<OffsetMap> {
+        let current = &self.current.snapshot;
+        let end = current.boundary.known()?;
+        let alike = |former: &&Former| {
+            let snapshot = &former.kept.snapshot;
+            snapshot.schema_id == current.schema_id && snapshot.decode_epoch == current.decode_epoch
+        };
+        let distance = |from: &OffsetMap| -> i64 {
+            end.iter().map(|(p, end)| (end.0 - from.next(p).0).max(0)).sum()
+        };
+        let boundaries =
+            self.former.iter().filter(alike).filter_map(|f| f.kept.snapshot.boundary.known());
+        boundaries.map(|boundary| boundary.min(end)).find(|least| distance(least) <= most)
     }
 
     /// The newest whose rows are all part of `version`.

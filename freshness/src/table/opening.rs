@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Surroundings;
 use super::backoff::Backoff;
-use super::core::{Core, CoreSettings};
+use super::core::{Core, CoreSettings, REREAD_OFFSETS};
 use super::health::describe;
 use super::shared::Shared;
 use crate::lake::{LakeError, LakeSnapshot};
@@ -19,7 +19,8 @@ pub(super) async fn lake(shared: &Arc<Shared>, around: &Surroundings) -> Arc<dyn
         let asked_micros = around.clock.now_micros();
         match open(shared, around).await {
             Ok((lake, snapshot)) => {
-                begin(shared, around, snapshot, asked_micros).await;
+                let former = former(shared, around, lake.as_ref(), asked_micros).await;
+                begin(shared, around, (snapshot, former), asked_micros).await;
                 return lake;
             }
             Err(error) => {
@@ -43,10 +44,30 @@ async fn open(
     Ok((lake, snapshot))
 }
 
+/// The ancestor that versions of an earlier life may need. Without it they are gone, which
+/// is no reason not to begin.
+async fn former(
+    shared: &Shared,
+    around: &Surroundings,
+    lake: &dyn TableLake,
+    now: i64,
+) -> Option<Arc<LakeSnapshot>> {
+    shared.settings.topic.as_ref()?;
+    let window = i64::try_from(around.core.pin_window.as_micros()).unwrap_or(i64::MAX);
+    match lake.former(now.saturating_sub(window), REREAD_OFFSETS).await {
+        Ok(former) => former,
+        Err(error) => {
+            let reason = describe(&error);
+            tracing::warn!(table = %shared.name(), reason, "earlier versions are not kept");
+            None
+        }
+    }
+}
+
 async fn begin(
     shared: &Shared,
     around: &Surroundings,
-    snapshot: Arc<LakeSnapshot>,
+    (snapshot, former): (Arc<LakeSnapshot>, Option<Arc<LakeSnapshot>>),
     asked_micros: i64,
 ) {
     let settings = CoreSettings {
@@ -58,7 +79,7 @@ async fn begin(
         pin_window: around.core.pin_window,
     };
     let now = around.clock.now_micros();
-    let mut core = Core::new(settings, snapshot.clone(), now);
+    let mut core = Core::new(settings, snapshot.clone(), former, now);
     core.install(snapshot, asked_micros, now);
     *shared.core.lock() = Some(core);
     let letters = around.letters.count(shared.name()).await.unwrap_or(0);

@@ -60,26 +60,31 @@ impl Core {
             || current.decode_epoch < version.decode_epoch
             || current.topic_id != version.topic_id
         {
-            let late = matches!(self.phase(), Phase::Starting | Phase::CatchingUp);
-            return Err(if late { NotExact::NotYet } else { NotExact::Future });
+            return Err(if self.is_late() { NotExact::NotYet } else { NotExact::Future });
         }
         let kept = self.kept.newest_within(version).cloned().ok_or(NotExact::Gone)?;
         let boundary = named(kept.snapshot.boundary.known());
         let end = version.offsets.clone();
         let needs_tail = end != boundary;
-        let covered = end.iter().all(|(p, end)| {
-            let boundary = boundary.next(p);
-            end <= boundary
-                || self.tail.start().next(p) <= boundary && self.tail.next().next(p) >= end
-        });
+        let (start, next) = (self.tail.start(), self.tail.next());
+        let above = || end.iter().filter(|(p, end)| *end > boundary.next(*p));
+        let begun = above().all(|(p, _)| start.next(p) <= boundary.next(p));
+        let covered = begun && above().all(|(p, end)| next.next(p) >= end);
         let seated = self.settings.streamed && self.boundary.meets();
         if needs_tail && !(covered && seated) {
-            return Err(NotExact::Gone);
+            // It is being read again.
+            let comes = begun && self.is_late();
+            return Err(if comes { NotExact::NotYet } else { NotExact::Gone });
         }
         let mut view = self.view(&kept, &end, seated);
         let missing = std::mem::take(&mut view.missing);
         let relation = self.assemble(&kept, end, Coverage::Whole, view);
         Ok(Exact { relation, missing })
+    }
+
+    /// Whether the stream has yet to be read up to where it was at the start.
+    fn is_late(&self) -> bool {
+        matches!(self.phase(), Phase::Starting | Phase::CatchingUp)
     }
 
     fn view(&mut self, kept: &Kept, end: &OffsetMap, with_tail: bool) -> View {

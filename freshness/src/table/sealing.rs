@@ -39,8 +39,11 @@ impl TableLoop {
     /// Begins to write a segment.
     pub(super) fn seal(&mut self, job: SealJob) {
         let path = self.sealing.folder.join(format!("{:012}.parquet", job.id));
-        self.work.spawn_blocking(move || {
-            let outcome = write(&path, &job.batches);
+        let batches = job.batches.clone();
+        self.work.spawn(async move {
+            let written = tokio::task::spawn_blocking(move || write(&path, &batches)).await;
+            // A panic while writing is one more failure: the rows are still here.
+            let outcome = written.unwrap_or_else(|cut| Err(SegmentFileError::CutOff(cut)));
             Work::Sealed(SealDone { job, outcome })
         });
     }

@@ -5,12 +5,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::TableLoop;
 use super::core::Core;
+use super::{TableLoop, Work};
 use crate::status::TableState;
 
+const FULL: &str = "the tail is full, so the stream is not read on: let commits happen \
+    (`commit.enabled`, and whether they succeed) or raise `tail.memory` and `tail.disk`";
 /// The least time between two announcements of one table.
 const COALESCE: Duration = Duration::from_millis(10);
+/// How often the stream is told what is no longer needed of it.
+const RELEASE: Duration = Duration::from_secs(30);
+/// The tail may be full for this long while its files are written.
+const FULL_FOR: Duration = Duration::from_secs(5);
 /// How often eviction and gauges are looked after.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
 
@@ -25,6 +31,8 @@ impl TableLoop {
         if self.next_housekeeping <= Instant::now() {
             self.next_housekeeping = Instant::now() + HOUSEKEEPING;
             self.keep_house();
+            self.look_at_room();
+            self.release();
             self.revive_intake();
         }
         self.publish();
@@ -60,6 +68,33 @@ impl TableLoop {
             let version = published.relation.version.clone();
             self.around.feed.note(name, version, published.as_of_micros);
         }
+    }
+
+    /// Tells the stream what no table needs any more.
+    fn release(&mut self) {
+        if self.next_release > Instant::now() {
+            return;
+        }
+        self.next_release = Instant::now() + RELEASE;
+        let (Some(source), Some(topic)) = (self.shared.source(), &self.shared.settings.topic)
+        else {
+            return;
+        };
+        let needed = self.core(|core| core.needed());
+        let below =
+            needed.and_then(|floor| self.around.releases.report(topic, self.shared.name(), floor));
+        if let Some(below) = below {
+            self.work.spawn(async move { Work::Released(source.release(&below).await) });
+        }
+    }
+
+    /// Says so where the tail has been full for longer than writing its files takes.
+    fn look_at_room(&mut self) {
+        let full = self.core(|core| core.is_saturated());
+        let since = self.full_since.take().unwrap_or_else(Instant::now);
+        self.full_since = full.then_some(since);
+        let long = full && since.elapsed() >= FULL_FOR;
+        self.shared.health.lock().full = long.then(|| FULL.to_owned());
     }
 
     fn keep_house(&self) {

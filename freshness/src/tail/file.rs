@@ -43,6 +43,9 @@ pub enum SegmentFileError {
         #[source]
         source: ParquetError,
     },
+    /// The work was cut off by a panic.
+    #[error("writing the segment file was cut off")]
+    CutOff(#[source] tokio::task::JoinError),
     /// Arrow.
     #[error("segment file {path} does not hold what was written to it")]
     Arrow {

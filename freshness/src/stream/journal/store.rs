@@ -30,6 +30,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const READERS: u32 = 8;
 /// Rows that one step of trimming deletes, so that writers get between.
 const TRIM_ROWS: i64 = 10_000;
+/// Records that are looked at for their age at a time.
+const EXPIRED_ROWS: i64 = 200_000;
 /// The write-ahead log's file is cut back to this after a checkpoint.
 const WAL_BYTES: &str = "67108864";
 
@@ -158,6 +160,31 @@ impl Store {
         watermarks(&mut connection, topic).await.map_err(failed)
     }
 
+    /// The first offset of a partition that is to be kept: `below`, or the first record
+    /// since `before_ms`, whichever comes first; `None` where nothing can go. Looks at a
+    /// bounded number of records.
+    pub(super) async fn expired(
+        &self,
+        topic: i64,
+        partition: PartitionId,
+        below: Offset,
+        before_ms: i64,
+    ) -> Result<Option<Offset>, StreamError> {
+        let failed = |source| failed("looking for what can be trimmed", source);
+        let mut connection = self.read().await.map_err(failed)?;
+        let oldest = sqlx::query(OLDEST)
+            .bind(topic)
+            .bind(partition.0)
+            .bind(below.0)
+            .bind(EXPIRED_ROWS)
+            .try_map(|row: sqlx::sqlite::SqliteRow| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(failed)?;
+        let old = oldest.iter().take_while(|(_, timestamp): &&(i64, i64)| *timestamp < before_ms);
+        Ok(old.last().map(|(offset, _)| Offset(*offset).next()))
+    }
+
     pub(super) async fn trim(
         &self,
         topic: &Topic,
@@ -197,6 +224,10 @@ impl Store {
         freed.map(drop).map_err(failed)
     }
 }
+
+const OLDEST: &str = "
+SELECT offset, timestamp_ms FROM records
+WHERE topic = ? AND partition = ? AND offset < ? ORDER BY offset LIMIT ?";
 
 const TRIM: &str = "
 DELETE FROM records WHERE (topic, partition, offset) IN (

@@ -283,6 +283,30 @@ async fn trimmed_records_are_told_not_skipped() {
 }
 
 #[tokio::test]
+async fn records_that_are_old_and_not_needed_are_let_go() {
+    let place = Place::new();
+    let retention = Duration::from_secs(60);
+    let topic = place.open().await.topic("flights", 1).await.unwrap().with_retention(retention);
+    let at = |seconds: i64| place.clock.0.store(seconds * 1_000_000, Ordering::SeqCst);
+    let low = || async { topic.describe().await.unwrap().watermarks[&P0].low.0 };
+    at(100);
+    topic.produce(rows(0..10), None).await.unwrap();
+    at(130);
+    topic.produce(rows(10..20), None).await.unwrap();
+    topic.release(&map(&[(P0, 15)])).await.unwrap();
+    assert_eq!(low().await, 0, "too young");
+    at(161);
+    topic.release(&map(&[(P0, 4)])).await.unwrap();
+    assert_eq!(low().await, 4, "the others are needed");
+    topic.release(&map(&[(P0, 15)])).await.unwrap();
+    assert_eq!(low().await, 10, "the second ten are too young");
+    at(1000);
+    topic.release(&map(&[(P0, 15)])).await.unwrap();
+    assert_eq!(low().await, 15);
+    assert_eq!(read_all(&topic, &map(&[(P0, 15)])).await.len(), 5);
+}
+
+#[tokio::test]
 async fn a_full_disk_is_told_and_nothing_is_half_written() {
     let place = Place::new();
     let journal = place.open().await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use springtide_protocol::OffsetMap;
 use springtide_relation::ChunkId;
 
 use super::{CommitJob, Core};
@@ -91,10 +92,15 @@ impl Core {
         early
     }
 
-    fn evict_tail(&mut self) {
-        let Some(least) = self.kept.least_boundary() else { return };
+    /// The first offsets that this table would read again; `None` while it cannot be told.
+    pub(crate) fn needed(&self) -> Option<OffsetMap> {
+        let least = self.kept.least_boundary()?;
         // A chunk that straddles a boundary keeps all its rows at hand.
-        let floor = least.iter().map(|(p, o)| (p, ChunkId::containing(p, o).start())).collect();
+        Some(least.iter().map(|(p, o)| (p, ChunkId::containing(p, o).start())).collect())
+    }
+
+    fn evict_tail(&mut self) {
+        let Some(floor) = self.needed() else { return };
         if let Some(start) = self.tail.evict(&floor) {
             self.boundary.step(&Event::Evicted(&start));
         }
