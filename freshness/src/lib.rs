@@ -27,7 +27,6 @@ pub mod lake;
 mod pin;
 pub mod ports;
 mod registry;
-mod release;
 pub mod settings;
 pub mod statistics;
 pub mod status;

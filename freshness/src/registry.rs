@@ -18,7 +18,6 @@ use uuid::Uuid;
 use crate::dead_letters::{DeadLetter, DeadLetterError, DeadLetters};
 use crate::feed::{Feed, FeedReader};
 use crate::ports::{Connections, Ports};
-use crate::release::Releases;
 use crate::settings::{FreshnessSettings, InvalidSettings};
 use crate::status::{Readiness, TableState, TableStatus};
 use crate::table::committing::CommitFailure;
@@ -152,7 +151,6 @@ impl Freshness {
             tail_folder,
             refresh: settings.catalog.refresh,
             core: CoreDefaults { tail: settings.tail.clone(), pin_window: settings.pin_window },
-            releases: Arc::new(Releases::new(&settings.tables)),
             described: describer(tables.clone(), described.clone()),
             stop: stop.clone(),
         };

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use springtide_protocol::limits::TOPIC_PARTITIONS;
 
 use crate::stream::journal::RETENTION;
 
@@ -255,6 +256,10 @@ impl FreshnessSettings {
             ("catalog.refresh", !self.catalog.refresh.is_zero()),
             ("stream.partitions", self.stream.partitions > 0),
         ];
+        if usize::try_from(self.stream.partitions).is_ok_and(|p| p > TOPIC_PARTITIONS) {
+            let what = format!("must be at most {TOPIC_PARTITIONS}: versions name each of them");
+            return Err(InvalidSettings::key("stream.partitions", what));
+        }
         match positive.iter().find(|(_, holds)| !holds) {
             Some((key, _)) => Err(InvalidSettings::key(*key, "must be greater than zero")),
             None => Ok(()),

@@ -117,7 +117,7 @@ pub trait StreamSource: Send + Sync + 'static {
     /// low watermark are gone, or the offset is beyond the end.
     async fn read_from(&self, from: &OffsetMap) -> Result<Box<dyn StreamReader>, StreamError>;
 
-    /// No table needs records below `below` any more. Where the stream lives by a
+    /// The table needs no records below `below` any more. Where the stream lives by a
     /// retention of its own this changes nothing.
     ///
     /// # Errors

@@ -38,7 +38,6 @@ use crate::dead_letters::DeadLetters;
 use crate::decode::Decoder;
 use crate::feed::Feed;
 use crate::ports::{Ports, TableLake};
-use crate::release::Releases;
 use crate::stream::StreamError;
 use committing::{Asks, CommitDone};
 use health::describe;
@@ -60,7 +59,6 @@ pub(crate) struct Surroundings {
     pub(crate) tail_folder: std::path::PathBuf,
     pub(crate) refresh: Duration,
     pub(crate) core: CoreDefaults,
-    pub(crate) releases: Arc<Releases>,
     /// Called when a table's schema becomes known or changes.
     pub(crate) described: Arc<dyn Fn() + Send + Sync>,
     pub(crate) stop: CancellationToken,

@@ -7,6 +7,8 @@ pub const TABLE_NAME_BYTES: usize = 64;
 pub const VERSION_BYTES: usize = 2048;
 /// One cache tag (CloudFront's bound).
 pub const TAG_BYTES: usize = 256;
+/// Partitions of one topic: all their offsets stand in a version's text.
+pub const TOPIC_PARTITIONS: usize = 64;
 /// Table partitions that an answer or a change names before it names the table instead (rule 11).
 pub const PARTITION_TAGS: usize = 16;
 /// A request's path and query together (CloudFront's bound is 8,192).

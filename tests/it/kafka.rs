@@ -1,12 +1,13 @@
 //! The same ways over a real Apache Kafka.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::client::{get, sql};
+use crate::client::{flights, get, ingest, post, sql};
+use crate::faults::part;
 use crate::flow;
 use crate::program::{FREE_PORTS, House, Server, eventually, springtide};
 
@@ -20,14 +21,24 @@ fn broker() -> Option<&'static str> {
             eprintln!("left out: SPRINGTIDE_TEST_SERVICES=none, so no Kafka broker is started");
             return None;
         }
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/kafka.sh");
         let own = std::process::id().to_string();
-        let folder: PathBuf = std::env::temp_dir().join(format!("springtide-it-kafka-{own}"));
-        let ran = Command::new(script).arg("start").arg(folder).arg(own).output().unwrap();
-        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-        Some(String::from_utf8(ran.stdout).unwrap().trim().to_owned())
+        Some(script(&["start", &place("shared"), &own]))
     };
     BROKER.get_or_init(start).as_deref()
+}
+
+/// The folder of a broker of this process.
+fn place(name: &str) -> String {
+    let folder = format!("springtide-it-kafka-{}-{name}", std::process::id());
+    std::env::temp_dir().join(folder).to_str().unwrap().to_owned()
+}
+
+/// Runs `kafka.sh`; what it printed.
+fn script(arguments: &[&str]) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/kafka.sh");
+    let ran = Command::new(script).args(arguments).output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap().trim().to_owned()
 }
 
 /// A house whose topic is its own.
@@ -80,4 +91,44 @@ fn the_demo_replays_through_it_and_goes_on_where_it_stopped() {
     assert_eq!((&all["n"], &all["n"]), (&all["d"], &all["span"]), "none lost, none twice");
     let table = get(&format!("{}/v1/tables/flights", server.origin), &[]).json();
     assert_eq!(table["state"], "live");
+}
+
+#[test]
+fn a_broker_that_dies_is_named_and_loses_nothing() {
+    if broker().is_none() {
+        return;
+    }
+    let (folder, own) = (place("dies"), std::process::id().to_string());
+    let address = script(&["start", &folder, &own]);
+    let house = house(&address, "dies");
+    let server = house.serve();
+    let count = |minimum: &[(&str, &str)]| {
+        sql(&server.origin, "SELECT count(*) AS n FROM flights", minimum)
+    };
+    let token = ingest(&server.edge, &flights(0..200, "2001-03-10", "ATL"));
+    assert_eq!(count(&[("springtide-min-version", &token)]).row()["n"], 200);
+
+    script(&["pause", &folder]);
+    eventually("the stream is named", || !part(&server.origin, "stream").0);
+    assert_eq!(count(&[]).row()["n"], 200, "answers go on");
+    let url = format!("{}/v1/ingest/flights", server.edge);
+    let refused = post(&url, &[], &flights(200..300, "2001-03-10", "ATL"));
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert!(!refused.header("retry-after").is_empty(), "{refused:?}");
+
+    script(&["resume", &folder]);
+    eventually("the stream is back", || part(&server.origin, "stream").0);
+    // What was refused was not added: ids from 200 on come once.
+    eventually("rows are taken again", || {
+        post(&url, &[], &flights(1000..1100, "2001-03-10", "ATL")).status == 202
+    });
+    eventually("and answered", || {
+        let statement = "SELECT count(*) AS n, count(DISTINCT flight_id) AS d, \
+            count(*) FILTER (flight_id < 200) AS before FROM flights";
+        let row = sql(&server.origin, statement, &[]).row();
+        assert_eq!((&row["n"], &row["before"]), (&row["d"], &serde_json::json!(200)), "{row}");
+        row["n"].as_u64().unwrap() >= 300
+    });
+    server.crash();
+    script(&["stop", &folder]);
 }

@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod demo;
 mod edge;
+mod faults;
 mod flow;
 mod kafka;
 mod lake;

@@ -81,6 +81,17 @@ pub(crate) fn springtide(arguments: &[&str]) -> Command {
     command
 }
 
+/// The same command behind a line of shell, which runs it as `"$@"`.
+pub(crate) fn shell(line: &str, command: &Command) -> Command {
+    let mut shell = Command::new("bash");
+    shell.args(["-c", line, "bash"]).arg(command.get_program()).args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    shell.stdin(Stdio::null());
+    shell
+}
+
 /// Runs a command to its end.
 pub(crate) fn run(command: &mut Command) -> Output {
     command.output().unwrap()

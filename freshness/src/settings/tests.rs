@@ -56,6 +56,7 @@ fn each_mistake_is_refused_with_what_to_change() {
         ("memory = \"64MiB\"", "memory = \"many\"", "write for example \"256MiB\""),
         ("memory = \"64MiB\"", "memory = 0", "tail.memory: must be greater than zero"),
         ("bootstrap_servers = \"127.0.0.1:9092\"", "", "stream.bootstrap_servers"),
+        ("bootstrap_servers", "partitions = 65\nbootstrap_servers", "must be at most 64"),
         ("\"demo.flights\"", "\"flights\"", "write `namespace.table`"),
         ("\"date timestamp\"", "\"date moment\"", "`moment` is not a type"),
         ("\"date timestamp\"", "\"__date timestamp\"", "reserved"),

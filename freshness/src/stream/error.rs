@@ -84,6 +84,19 @@ pub enum StreamError {
         /// The partition.
         partition: PartitionId,
     },
+    /// A version cannot name so many partitions.
+    #[error(
+        "topic `{topic}` has {partitions} partitions: a table's version names the offset of each, \
+         which is bounded to {limit}"
+    )]
+    TooManyPartitions {
+        /// The topic.
+        topic: String,
+        /// Its partitions.
+        partitions: usize,
+        /// The bound.
+        limit: usize,
+    },
     /// The disk is full; nothing of the request was written.
     #[error("the disk that holds the journal is full: free some space, nothing was written")]
     StorageFull {

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::types::RDKafkaErrorCode;
 use springtide_protocol::OffsetMap;
+use springtide_protocol::limits::TOPIC_PARTITIONS;
 
 use super::{NewRecord, StreamError, StreamReader, StreamSource, TopicDescription, Watermarks};
 
@@ -160,7 +161,7 @@ impl StreamSource for KafkaTopic {
     }
 
     async fn describe(&self) -> Result<TopicDescription, StreamError> {
-        self.ask(Queries::describe).await
+        named(self.ask(Queries::describe).await?)
     }
 
     async fn high_watermarks(&self) -> Result<OffsetMap, StreamError> {
@@ -192,4 +193,14 @@ impl StreamSource for KafkaTopic {
             tokio::spawn(async move { shared.producers.produce(&topic, records, key).await });
         done.await.map_err(|source| StreamError::UnknownOutcome { source: source.into() })?
     }
+}
+
+/// A topic whose version can be written down (rule 7 bounds its text).
+fn named(described: TopicDescription) -> Result<TopicDescription, StreamError> {
+    let (partitions, limit) = (described.watermarks.len(), TOPIC_PARTITIONS);
+    if partitions > limit {
+        let topic = described.topic;
+        return Err(StreamError::TooManyPartitions { topic, partitions, limit });
+    }
+    Ok(described)
 }

@@ -70,20 +70,14 @@ impl TableLoop {
         }
     }
 
-    /// Tells the stream what no table needs any more.
+    /// Tells the stream what its one table does not need any more.
     fn release(&mut self) {
         if self.next_release > Instant::now() {
             return;
         }
         self.next_release = Instant::now() + RELEASE;
-        let (Some(source), Some(topic)) = (self.shared.source(), &self.shared.settings.topic)
-        else {
-            return;
-        };
-        let needed = self.core(|core| core.needed());
-        let below =
-            needed.and_then(|floor| self.around.releases.report(topic, self.shared.name(), floor));
-        if let Some(below) = below {
+        let below = self.core(|core| core.needed());
+        if let (Some(source), Some(below)) = (self.shared.source(), below) {
             self.work.spawn(async move { Work::Released(source.release(&below).await) });
         }
     }

@@ -14,7 +14,7 @@ use springtide_relation::{ChunkId, ColumnStatistics, FileOrigin, Scalar};
 use super::super::bounds::{End, datum, scalar};
 use super::super::manifests::{Columns, ManifestCache};
 use super::super::record::{Piece, decode, encode};
-use super::super::testing::Place;
+use super::super::testing::{Place, ids, map, range, request};
 use super::super::{LakeBoundary, LakeError, LakeTable, columns};
 
 fn entry(table: &iceberg::table::Table, number: i64, format: DataFileFormat) -> Entry {
@@ -175,4 +175,33 @@ fn the_record_of_chunks_comes_back_exactly() {
     assert_eq!(format!("{:?}", decode(&text).unwrap()), format!("{:?}", [piece]));
     assert!(decode(&text.replace("\"v\":1", "\"v\":2")).is_none());
     assert!(decode(&text.replace("ts:", "moment:")).is_none());
+}
+
+#[tokio::test]
+async fn the_ancestor_that_earlier_versions_need_is_found() {
+    let place = Place::new();
+    let table = place.shared_table().await;
+    let schema = table.refresh().await.unwrap().schema.clone();
+    let commit = async |from: i64, next: i64| {
+        table.commit(request(from, next, vec![range(&schema, from, next)])).await.unwrap()
+    };
+    let former = async |since: i64, most: i64| {
+        let found = table.former(since, most).await.unwrap();
+        found.map(|snapshot| (ids(&snapshot).len(), snapshot.boundary.known().cloned()))
+    };
+    assert_eq!(former(0, i64::MAX).await, None, "a table without a snapshot");
+    commit(0, 10).await;
+    assert_eq!(former(0, i64::MAX).await, None, "the first one has no ancestor");
+    commit(10, 30).await;
+    commit(30, 35).await;
+    assert_eq!(former(0, i64::MAX).await, Some((10, Some(map(10)))));
+    assert_eq!(former(0, 25).await, Some((10, Some(map(10)))));
+    assert_eq!(former(0, 24).await, Some((30, Some(map(30)))), "farther than is read again");
+    assert_eq!(former(i64::MAX, i64::MAX).await, None, "superseded before the window");
+    append(&table, entries(&table, 0, 1).await).await;
+    assert_eq!(former(0, i64::MAX).await, None, "rows of others came between");
+    commit(35, 40).await;
+    let found = table.former(0, i64::MAX).await.unwrap().unwrap();
+    assert_eq!(found.boundary.known(), Some(&map(35)));
+    assert_eq!(found.foreign_sequence, table.refresh().await.unwrap().foreign_sequence);
 }

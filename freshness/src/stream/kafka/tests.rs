@@ -9,8 +9,10 @@ use rdkafka::types::RDKafkaErrorCode;
 use springtide_protocol::{Offset, OffsetMap, PartitionId};
 
 use super::reader::KafkaReader;
-use super::{Kafka, failure};
-use crate::stream::{Polled, Record, StreamError, StreamReader as _, StreamSource as _};
+use super::{Kafka, failure, named};
+use crate::stream::{
+    Polled, Record, StreamError, StreamReader as _, StreamSource as _, TopicDescription, Watermarks,
+};
 
 fn settings(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
     entries.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
@@ -117,4 +119,17 @@ async fn records_before_an_error_are_returned_before_it() {
     let missing = reader.poll(9, Duration::ZERO).await.unwrap_err();
     assert!(matches!(missing, StreamError::TopicMissing { .. }));
     assert!(reader.poll(9, Duration::ZERO).await.is_err(), "it has ended");
+}
+
+#[test]
+fn a_topic_with_more_partitions_than_a_version_names_is_refused() {
+    let described = |partitions: i32| TopicDescription {
+        topic: "t".to_owned(),
+        topic_id: uuid::Uuid::nil(),
+        cluster: "c".to_owned(),
+        watermarks: (0..partitions).map(|p| (PartitionId(p), Watermarks::default())).collect(),
+    };
+    assert!(named(described(64)).is_ok());
+    let told = named(described(65)).unwrap_err().to_string();
+    assert!(told.contains("65 partitions") && told.contains("64"), "{told}");
 }
