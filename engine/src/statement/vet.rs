@@ -123,6 +123,13 @@ impl Vetting<'_> {
         if present("at_clause") {
             return Err(forbidden("AT", "pin a version with `?v=` instead"));
         }
+        if !list(node, "key_targets").is_empty() {
+            return Err(forbidden(
+                "USING KEY",
+                "write a plain WITH RECURSIVE and keep one row a key after it, with max_by() or \
+                 DISTINCT ON",
+            ));
+        }
         match kind {
             "BASE_TABLE" => self.table(node, scope),
             "TABLE_FUNCTION" => table_function(node),

@@ -137,6 +137,7 @@ SELECT * FROM flights USING SAMPLE 10
 SELECT * FROM flights AT (VERSION => 1)
 SELECT * FROM flights UNPIVOT (a FOR b IN (delay, distance))
 PIVOT flights ON origin USING sum(delay)
+WITH RECURSIVE q(a, b) USING KEY (a) AS (SELECT 1, 2 UNION SELECT a, b + 1 FROM q WHERE b < 5) SELECT * FROM q
 SELECT * FROM (PIVOT flights ON origin USING sum(delay))
 UNPIVOT flights ON delay INTO NAME n VALUE v
 DESCRIBE flights
