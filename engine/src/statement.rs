@@ -20,6 +20,7 @@ mod clock;
 mod cover;
 mod float;
 mod functions;
+mod growth;
 mod interval;
 mod order;
 mod planner;

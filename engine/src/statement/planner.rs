@@ -12,7 +12,7 @@ use springtide_protocol::limits::SQL_BYTES;
 
 use super::ast::{class, list, parse_select, text, text_of, visit};
 use super::{
-    OutputColumn, Statement, StatementRequest, TableSchema, bind, clock, order,
+    OutputColumn, Statement, StatementRequest, TableSchema, bind, clock, growth, order,
     sized, stability, stub, vet,
 };
 use crate::error::EngineError;
@@ -59,6 +59,7 @@ impl Planner {
         let mut select = parse_select(&self.connection, &request.sql)?;
         let tables = vet::vet(&select, &request.tables)?;
         sized::check(&select)?;
+        growth::check(&select)?;
         self.stubs(&tables, &request.tables)?;
         self.name_items(&mut select)?;
         bind::bind(&mut select, &request.parameters)?;
@@ -165,6 +166,7 @@ impl Planner {
         let again = parse_select(&self.connection, text)?;
         let named = vet::vet(&again, &request.tables)?;
         sized::check(&again)?;
+        growth::check(&again)?;
         if named == *tables {
             return Ok(());
         }
