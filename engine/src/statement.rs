@@ -24,6 +24,7 @@ mod growth;
 mod interval;
 mod order;
 mod planner;
+mod row_filter;
 mod sized;
 mod spelling;
 mod stability;

@@ -12,7 +12,7 @@ use springtide_protocol::limits::SQL_BYTES;
 
 use super::ast::{class, list, parse_select, text, text_of, visit};
 use super::{
-    OutputColumn, Statement, StatementRequest, TableSchema, bind, clock, growth, order,
+    OutputColumn, Statement, StatementRequest, TableSchema, bind, clock, growth, order, row_filter,
     sized, stability, stub, vet,
 };
 use crate::error::EngineError;
@@ -100,6 +100,7 @@ impl Planner {
             });
             if !current {
                 self.stubs.remove(name);
+                row_filter::check(&self.connection, name, schema)?;
                 stub::create(&self.connection, name, schema)?;
                 self.stubs.insert(name.clone(), schema.clone());
             }
