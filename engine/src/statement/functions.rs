@@ -25,16 +25,22 @@ pub(super) enum Class {
     Ranking,
 }
 
+static BY_NAME: LazyLock<HashMap<&'static str, Class>> = LazyLock::new(|| {
+    let named = |(class, lists): &(Class, &'static [&'static str])| {
+        let names = lists.iter().flat_map(|names| names.split_ascii_whitespace());
+        names.map(|name| (name, *class)).collect::<Vec<_>>()
+    };
+    CLASSES.iter().flat_map(named).collect()
+});
+
 /// The class of a function by its lower-case name; `None`: it may not be called.
 pub(super) fn class_of(name: &str) -> Option<Class> {
-    static BY_NAME: LazyLock<HashMap<&'static str, Class>> = LazyLock::new(|| {
-        let named = |(class, lists): &(Class, &'static [&'static str])| {
-            let names = lists.iter().flat_map(|names| names.split_ascii_whitespace());
-            names.map(|name| (name, *class)).collect::<Vec<_>>()
-        };
-        CLASSES.iter().flat_map(named).collect()
-    });
     BY_NAME.get(name).copied()
+}
+
+/// The functions that may be called, in no order.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    BY_NAME.keys().copied()
 }
 
 /// Whether a function's result is of about the same size whatever it is given.
