@@ -165,7 +165,9 @@ impl Run {
 
     fn run(&mut self, connection: &Connection) -> Result<u64, EngineError> {
         let plan = Arc::clone(&self.plan);
-        let unions = Unions::new(plan.scans(), &self.shared.footers, &self.shared.tails)?;
+        let one_spelling = plan.statement().one_spelling;
+        let (footers, tails) = (&self.shared.footers, &self.shared.tails);
+        let unions = Unions::new(plan.scans(), one_spelling, footers, tails)?;
         let text = self.text(connection, &plan, &unions)?;
         let mut prepared = connection.prepare(&text).map_err(statement_error)?;
         // Starts it; its iterator would panic on a failure, so chunks are taken by `step`.

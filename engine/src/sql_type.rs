@@ -49,6 +49,19 @@ pub(crate) fn sql_type(field: &Field) -> Option<String> {
     Some(plain.to_owned())
 }
 
+/// Whether values of the type are or hold floats.
+pub(crate) fn holds_float(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => true,
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::Map(field, _) => holds_float(field.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| holds_float(field.data_type())),
+        _ => false,
+    }
+}
+
 fn is_uuid(field: &Field) -> bool {
     field.extension_type_name() == Some(UUID_EXTENSION)
 }

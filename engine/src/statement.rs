@@ -20,9 +20,13 @@ mod clock;
 mod cover;
 mod float;
 mod functions;
+mod growth;
+mod interval;
 mod order;
 mod planner;
+mod row_filter;
 mod sized;
+mod spelling;
 mod stability;
 pub(crate) mod stub;
 mod vet;
@@ -66,6 +70,9 @@ pub struct Statement {
     pub clock_micros: Option<i64>,
     /// Whether equal data give equal bytes.
     pub stability: Stability,
+    /// Whether it shows which of several floats that count as equal it kept, so that
+    /// columns must be read with one spelling of zero and NaN.
+    pub one_spelling: bool,
     /// The columns of its answer.
     pub columns: Vec<OutputColumn>,
     /// What it reads, one entry a table.

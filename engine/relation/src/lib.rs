@@ -4,6 +4,7 @@
 //! Types over Arrow, no execution and no I/O. It must never know where a file
 //! came from (Iceberg, Kafka) or who reads it (DuckDB, HTTP).
 
+pub mod calendar;
 pub mod chunk;
 pub mod file;
 pub mod hidden;

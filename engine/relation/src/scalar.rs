@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::MICROS_PER_DAY;
+
 /// One value. Integers of every width share one variant, as do timestamps of
 /// every unit (in microseconds).
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,7 +86,7 @@ fn decimal_order(a: (i128, i8), b: (i128, i8)) -> Option<Ordering> {
 }
 
 fn midnight(days: i32) -> i128 {
-    i128::from(days) * 86_400_000_000
+    i128::from(days) * i128::from(MICROS_PER_DAY)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Dates, times and intervals in ISO 8601, over the whole range of DuckDB's
-//! types (which is wider than any calendar crate's).
+//! Dates, times and intervals in ISO 8601, over the whole range of DuckDB's types.
 
 use std::io::Write as _;
+
+use springtide_relation::calendar::civil;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
@@ -96,19 +97,9 @@ fn two(number: i64, out: &mut Vec<u8>) {
     }
 }
 
-/// The proleptic Gregorian date of a day since 1970, by the 400-year cycle
-/// counted from 1 March of year 0.
+/// The date of a day since 1970.
 fn civil_date(days: i64, out: &mut Vec<u8>) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (year, month, day) = civil(days);
     let _ = if (0..=9999).contains(&year) {
         write!(out, "{year:04}")
     } else {

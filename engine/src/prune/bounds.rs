@@ -2,11 +2,10 @@
 
 use std::cmp::Ordering;
 
+use springtide_relation::calendar::MICROS_PER_DAY;
 use springtide_relation::{ColumnStatistics, Scalar};
 
 use super::{Cast, Column, Comparison, Outcome, Predicate};
-
-const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// The truth values that `predicate` may take over rows within these bounds.
 pub(super) fn outcome(predicate: &Predicate, columns: &[ColumnStatistics]) -> Outcome {

@@ -4,12 +4,12 @@
 use std::cmp::Ordering;
 
 use springtide_relation::Scalar;
+use springtide_relation::calendar::MICROS_PER_DAY;
 
 use super::{Cast, Comparison, Predicate};
 
 /// Intervals that one predicate may have before it counts as unbounded.
 const INTERVALS: usize = 64;
-const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// Values between two bounds, both inclusive; `None`: unbounded.
 #[derive(Clone, Debug)]

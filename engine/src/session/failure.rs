@@ -51,7 +51,8 @@ fn position(report: &Report) -> Option<usize> {
 fn detail(report: &Report) -> String {
     let message = report.exception_message.trim();
     let cut = message.floor_char_boundary(DETAIL_BYTES);
-    let hint = report.candidates.as_deref().filter(|c| !c.is_empty() && !message.contains(c));
+    let hint =
+        report.candidates.as_deref().filter(|c| !c.is_empty() && !message.contains("Candidate"));
     let hint = hint.map_or_else(String::new, |c| format!(" (candidates: {c})"));
     format!("{}{hint}", &message[..cut])
 }

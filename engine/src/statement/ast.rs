@@ -37,7 +37,7 @@ pub(super) fn parse(connection: &Connection, sql: &str) -> Result<Value, EngineE
 pub(crate) fn parse_select(connection: &Connection, sql: &str) -> Result<Value, EngineError> {
     let mut parsed = parse(connection, sql)?;
     if parsed["error"].as_bool() != Some(false) {
-        return Err(refusal(&parsed));
+        return Err(refusal(&parsed, sql));
     }
     match parsed["statements"].as_array_mut().map(std::mem::take) {
         Some(mut statements) if statements.len() == 1 => Ok(statements.remove(0)),
@@ -52,24 +52,54 @@ pub(crate) fn parse_select(connection: &Connection, sql: &str) -> Result<Value, 
     }
 }
 
-fn refusal(parsed: &Value) -> EngineError {
+fn refusal(parsed: &Value, sql: &str) -> EngineError {
     let message = parsed["error_message"].as_str().unwrap_or_default();
+    let forbidden = |what: &str, hint: &str| EngineError::Forbidden {
+        what: what.to_owned(),
+        hint: hint.to_owned(),
+    };
+    if message.contains("A CTE needs a SELECT") {
+        return forbidden("a step in WITH that is not a SELECT", "let each step be a SELECT");
+    }
+    if message.contains("SELECT INTO") {
+        return forbidden("INTO", "leave it out: answers are sent, not stored");
+    }
     if parsed["error_type"].as_str() == Some("not implemented") {
         if message.contains("Only SELECT") {
-            return EngineError::Forbidden {
-                what: "a statement that is not a SELECT".to_owned(),
-                hint: "tables are read with SELECT and nothing else; PIVOT can be written with \
-                       FILTER or CASE"
-                    .to_owned(),
-            };
+            return not_a_select(sql);
         }
-        return EngineError::Forbidden {
-            what: message.to_owned(),
-            hint: "write it in another way".to_owned(),
-        };
+        return forbidden(message, "write it in another way");
     }
     let position = parsed["position"].as_str().and_then(|text| text.parse().ok());
     EngineError::InvalidSql { detail: message.to_owned(), position }
+}
+
+/// Says by its first word what was written instead of a SELECT.
+fn not_a_select(sql: &str) -> EngineError {
+    let word = first_word(sql).to_ascii_uppercase();
+    let (what, hint) = match word.as_str() {
+        "SELECT" | "WITH" | "FROM" | "VALUES" | "TABLE" | "" => {
+            ("more than one statement".to_owned(), "send one SELECT; use WITH for steps")
+        }
+        "PIVOT" => ("`PIVOT`".to_owned(), "write an aggregate with FILTER or CASE a column"),
+        _ => (format!("`{word}`"), "tables are read with SELECT and nothing else"),
+    };
+    EngineError::Forbidden { what, hint: hint.to_owned() }
+}
+
+/// The first word after comments.
+fn first_word(sql: &str) -> &str {
+    let mut rest = sql.trim_start();
+    loop {
+        let after = match rest.get(..2) {
+            Some("--") => rest.split_once('\n'),
+            Some("/*") => rest.split_once("*/"),
+            _ => break,
+        };
+        rest = after.map_or("", |(_, after)| after.trim_start());
+    }
+    let end = rest.find(|c: char| !c.is_ascii_alphabetic());
+    &rest[..end.unwrap_or(rest.len())]
 }
 
 /// The SQL text of a (changed) SELECT, as DuckDB writes it.

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use serde_json::Value;
 
 use super::ast::{class, function_name, list, text, visit};
 use super::functions::{Class, class_of};
+use crate::sql_type::holds_float;
 
 /// What a statement knows of floats.
 pub(super) struct Floats {
@@ -18,22 +19,25 @@ pub(super) struct Floats {
     /// Whether any table or expression makes floats at all.
     any: bool,
     /// Whether a column's name says nothing about its type: set operations and
-    /// nested types give names to other types.
+    /// nested types give names to other types, and COLUMNS(…) keeps them.
     opaque: bool,
+    /// Whether a table has floats inside a nested column.
+    nested: bool,
 }
 
 impl Floats {
     pub(super) fn new<'a>(select: &Value, schemas: impl Iterator<Item = &'a SchemaRef>) -> Self {
         let mut columns = BTreeMap::new();
-        let mut opaque = false;
+        let (mut opaque, mut nested) = (false, false);
         for field in schemas.flat_map(|schema| schema.fields().iter()) {
             let float = holds_float(field.data_type());
-            opaque |= float && field.data_type().is_nested();
+            nested |= float && field.data_type().is_nested();
             *columns.entry(field.name().to_lowercase()).or_insert(false) |= float;
         }
         let mut renamed = BTreeSet::new();
         visit(select, &mut |node| {
             opaque |= matches!(text(node, "type"), "SET_OPERATION_NODE" | "RECURSIVE_CTE_NODE");
+            opaque |= class(node) == "STAR" && node["columns"] == true;
             if node.get("class").is_some() {
                 renamed.insert(text(node, "alias").to_lowercase());
             }
@@ -45,7 +49,25 @@ impl Floats {
                 .extend(list(node, "rename_list").iter().map(|r| text(r, "value").to_lowercase()));
         });
         let any = columns.values().any(|float| *float) || makes_float(select, false);
-        Self { columns, renamed, any, opaque }
+        Self { columns, renamed, any, opaque: opaque || nested, nested }
+    }
+
+    /// Whether the statement has floats at all.
+    pub(super) const fn any(&self) -> bool {
+        self.any
+    }
+
+    /// Whether a table has floats inside a nested column.
+    pub(super) const fn is_nested(&self) -> bool {
+        self.nested
+    }
+
+    /// Whether an expression is certainly a table's own column, as it is read.
+    pub(super) fn is_table_column(&self, node: &Value) -> bool {
+        let name = list(node, "column_names").last().and_then(Value::as_str);
+        let name = name.unwrap_or_default().to_lowercase();
+        let known = !self.opaque && !self.renamed.contains(&name);
+        class(node) == "COLUMN_REF" && known && self.columns.contains_key(&name)
     }
 
     /// Whether an expression's value may be (or hold) a float.
@@ -106,18 +128,6 @@ fn makes_float_of_all(name: &str) -> bool {
     matches!(class, Some(Class::PureFloat | Class::FloatSum))
         || matches!(name, "avg" | "mean" | "median" | "mad" | "percent_rank" | "cume_dist")
         || name.starts_with("quantile")
-}
-
-fn holds_float(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Float16 | DataType::Float32 | DataType::Float64 => true,
-        DataType::List(field)
-        | DataType::LargeList(field)
-        | DataType::FixedSizeList(field, _)
-        | DataType::Map(field, _) => holds_float(field.data_type()),
-        DataType::Struct(fields) => fields.iter().any(|field| holds_float(field.data_type())),
-        _ => false,
-    }
 }
 
 fn is_float_type(node: &Value) -> bool {

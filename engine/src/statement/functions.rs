@@ -1,7 +1,7 @@
 //! The functions that statements may call, by class (rules 8 and 9). What is
 //! not listed is refused by name. It must never know how a call is written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 /// What a function means for definiteness.
@@ -25,17 +25,65 @@ pub(super) enum Class {
     Ranking,
 }
 
+static BY_NAME: LazyLock<HashMap<&'static str, Class>> = LazyLock::new(|| {
+    let named = |(class, lists): &(Class, &'static [&'static str])| {
+        let names = lists.iter().flat_map(|names| names.split_ascii_whitespace());
+        names.map(|name| (name, *class)).collect::<Vec<_>>()
+    };
+    CLASSES.iter().flat_map(named).collect()
+});
+
 /// The class of a function by its lower-case name; `None`: it may not be called.
 pub(super) fn class_of(name: &str) -> Option<Class> {
-    static BY_NAME: LazyLock<HashMap<&'static str, Class>> = LazyLock::new(|| {
-        let named = |(class, lists): &(Class, &'static [&'static str])| {
-            let names = lists.iter().flat_map(|names| names.split_ascii_whitespace());
-            names.map(|name| (name, *class)).collect::<Vec<_>>()
-        };
-        CLASSES.iter().flat_map(named).collect()
-    });
     BY_NAME.get(name).copied()
 }
+
+/// The functions that may be called, in no order.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    BY_NAME.keys().copied()
+}
+
+/// Whether a function's result is of about the same size whatever it is given.
+pub(super) fn is_flat(name: &str) -> bool {
+    static FLAT: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+        let names = [OPERATORS, NUMBERS, TIME, FLOATS, MEASURES].into_iter();
+        let names = names.flat_map(str::split_ascii_whitespace);
+        names.filter(|name| !GROWING.contains(name)).collect()
+    });
+    FLAT.contains(name)
+}
+
+/// Those of the lists below whose result grows with what they are given.
+const GROWING: [&str; 16] = [
+    "||",
+    "->",
+    "->>",
+    "&",
+    "|",
+    "bin",
+    "bitstring",
+    "greatest",
+    "least",
+    "nullif",
+    "constant_or_null",
+    "strftime",
+    "from_json",
+    "from_json_strict",
+    "json_transform",
+    "json_transform_strict",
+];
+
+/// Functions of texts and lists that give a number or a truth.
+const MEASURES: &str = "array_contains array_has array_has_all array_has_any array_indexof \
+    array_length array_position ascii cardinality char_length character_length contains \
+    damerau_levenshtein editdist3 ends_with formatreadabledecimalsize formatreadablesize hamming \
+    instr json_array_length json_contains json_exists json_type json_valid len length \
+    length_grapheme levenshtein list_bit_and list_bit_or list_bit_xor list_bool_and list_bool_or \
+    list_contains list_count list_has list_has_all list_has_any list_indexof list_position \
+    list_sum list_unique map_contains map_contains_entry map_contains_value md5 md5_number \
+    mismatches octet_length ord position prefix regexp_full_match regexp_matches sha1 sha256 \
+    starts_with strlen strpos struct_contains struct_has struct_indexof struct_position suffix \
+    unicode";
 
 /// Table functions that statements may call.
 pub(super) const TABLE_FUNCTIONS: [&str; 3] = ["unnest", "range", "generate_series"];

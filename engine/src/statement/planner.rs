@@ -12,8 +12,8 @@ use springtide_protocol::limits::SQL_BYTES;
 
 use super::ast::{class, list, parse_select, text, text_of, visit};
 use super::{
-    OutputColumn, Statement, StatementRequest, TableSchema, bind, clock, order, sized, stability,
-    stub, vet,
+    OutputColumn, Statement, StatementRequest, TableSchema, bind, clock, growth, order, row_filter,
+    sized, stability, stub, vet,
 };
 use crate::error::EngineError;
 use crate::reads;
@@ -59,6 +59,7 @@ impl Planner {
         let mut select = parse_select(&self.connection, &request.sql)?;
         let tables = vet::vet(&select, &request.tables)?;
         sized::check(&select)?;
+        growth::check(&select)?;
         self.stubs(&tables, &request.tables)?;
         self.name_items(&mut select)?;
         bind::bind(&mut select, &request.parameters)?;
@@ -71,14 +72,16 @@ impl Planner {
             .iter()
             .filter_map(|table| Some((table.clone(), request.tables.get(table)?.clone())))
             .collect();
-        let stability = stability::judge(&select, schemas.values().map(|table| &table.schema));
+        let of_tables = schemas.values().map(|table| &table.schema);
+        let judged = stability::judge(&select, &columns, of_tables);
         let reads = reads::reads(&self.connection, &text, &schemas)?;
         Ok(Statement {
             text,
             tables,
             schemas,
             clock_micros: clock_used.then_some(request.clock_micros),
-            stability,
+            stability: judged.stability,
+            one_spelling: judged.one_spelling,
             columns,
             reads,
         })
@@ -96,7 +99,9 @@ impl Planner {
                 (same || made.schema == schema.schema) && made.row_filter == schema.row_filter
             });
             if !current {
-                stub::create(&self.connection, name.as_str(), schema)?;
+                self.stubs.remove(name);
+                row_filter::check(&self.connection, name, schema)?;
+                stub::create(&self.connection, name, schema)?;
                 self.stubs.insert(name.clone(), schema.clone());
             }
         }
@@ -162,6 +167,7 @@ impl Planner {
         let again = parse_select(&self.connection, text)?;
         let named = vet::vet(&again, &request.tables)?;
         sized::check(&again)?;
+        growth::check(&again)?;
         if named == *tables {
             return Ok(());
         }

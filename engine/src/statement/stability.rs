@@ -6,23 +6,42 @@ use std::collections::BTreeSet;
 use arrow::datatypes::SchemaRef;
 use serde_json::Value;
 
-use super::Stability;
 use super::ast::{class, function_name, list, same, text};
 use super::cover::{covers, has_limit, is_all, order_keys, order_of};
 use super::float::Floats;
 use super::functions::{Class, class_of};
 use super::order::{chooses, distinct_on, width};
+use super::{OutputColumn, Stability, interval, spelling};
 
-/// Judges a whole statement over tables of these schemas.
-pub(super) fn judge<'a>(select: &Value, schemas: impl Iterator<Item = &'a SchemaRef>) -> Stability {
+/// What was found.
+pub(super) struct Judgement {
+    pub(super) stability: Stability,
+    /// Whether float columns must be read in one spelling.
+    pub(super) one_spelling: bool,
+}
+
+/// Judges a whole statement over tables of these schemas, whose answer has `columns`.
+pub(super) fn judge<'a>(
+    select: &Value,
+    columns: &[OutputColumn],
+    schemas: impl Iterator<Item = &'a SchemaRef>,
+) -> Judgement {
     let mut judge = Judge { floats: Floats::new(select, schemas), reasons: BTreeSet::new() };
+    if interval::is_shown(columns) {
+        judge.say(interval::REASON);
+    }
+    let spelling = spelling::look(select, &judge.floats);
+    if spelling.computed {
+        judge.say(spelling::REASON);
+    }
     judge.query(&select["node"], true);
     judge.inside(&select["node"], &select["node"]);
-    if judge.reasons.is_empty() {
+    let stability = if judge.reasons.is_empty() {
         Stability::Stable
     } else {
         Stability::Unstable(judge.reasons.into_iter().collect())
-    }
+    };
+    Judgement { stability, one_spelling: spelling.matters }
 }
 
 struct Judge {
@@ -64,12 +83,16 @@ impl Judge {
             }
             "WINDOW" => self.window(node, select),
             "" if text(node, "type") == "JOIN" => self.join(node),
+            "" if interval::is_listed(node) => self.say(interval::REASON),
             _ => {}
         }
         self.inside(node, select);
     }
 
     fn query(&mut self, node: &Value, outermost: bool) {
+        if interval::is_listed(node) {
+            self.say(interval::REASON);
+        }
         if chooses(node) {
             match order_of(node) {
                 None if has_limit(node) => {
@@ -112,6 +135,9 @@ impl Judge {
 
     /// An aggregate, called over a group or a window's frame, in the order of `keys`.
     fn aggregate(&mut self, node: &Value, keys: &[&Value]) {
+        if interval::is_chosen(node) {
+            self.say(interval::REASON);
+        }
         let (name, children) = (function_name(node), list(node, "children"));
         match class_of(&name) {
             Some(Class::Sum) if children.iter().any(|child| self.floats.may_be(child)) => {

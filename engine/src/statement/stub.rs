@@ -3,9 +3,11 @@
 //! engine's own names, because a plan prints names without quotes.
 
 use duckdb::Connection;
+use springtide_protocol::TableName;
 
-use super::TableSchema;
+use super::{TableSchema, row_filter};
 use crate::error::EngineError;
+use crate::session::statement_error;
 use crate::sql_type::{quoted, sql_type};
 
 /// What a stub's column is called before its number.
@@ -18,7 +20,7 @@ const TABLE: &str = "__springtide_stub_";
 /// A column that has no SQL type, or a row filter that does not bind.
 pub(super) fn create(
     connection: &Connection,
-    table: &str,
+    table: &TableName,
     schema: &TableSchema,
 ) -> Result<(), EngineError> {
     let mut columns = Vec::new();
@@ -31,17 +33,30 @@ pub(super) fn create(
         names.push(format!("{} AS {}", column_name(i), quoted(field.name())));
     }
     let stub = format!("{TABLE}{table}");
-    let filter = schema.row_filter.as_deref();
-    let filter = filter.map_or_else(String::new, |filter| format!(" WHERE (\n{filter}\n)"));
-    let batch = format!(
-        "CREATE OR REPLACE TEMP TABLE {stub} ({}); CREATE OR REPLACE TEMP VIEW {} AS \
-         SELECT * FROM (SELECT {} FROM {stub}){filter};",
-        columns.join(", "),
-        quoted(table),
-        names.join(", "),
-    );
-    let internal = EngineError::internal("make a table's stand-in");
-    connection.execute_batch(&batch).map_err(|error| internal(Box::new(error)))
+    let view = quoted(table.as_str());
+    let rows = format!("(SELECT {} FROM {stub}) AS {view}", names.join(", "));
+    let batch = format!("CREATE OR REPLACE TEMP TABLE {stub} ({});", columns.join(", "));
+    let made = connection.execute_batch(&batch);
+    made.map_err(|e| EngineError::internal("make a table's stand-in")(Box::new(e)))?;
+    let mut condition = String::new();
+    if let Some(filter) = schema.row_filter.as_deref() {
+        binds(connection, filter, &rows).map_err(|why| row_filter::invalid(table, &why))?;
+        condition = format!(" WHERE (\n{filter}\n)");
+    }
+    let batch = format!("CREATE OR REPLACE TEMP VIEW {view} AS SELECT * FROM {rows}{condition};");
+    let made = connection.execute_batch(&batch);
+    made.map_err(|e| EngineError::internal("make a table's stand-in")(Box::new(e)))
+}
+
+/// Whether a row filter is a condition over these rows.
+fn binds(connection: &Connection, filter: &str, rows: &str) -> Result<(), String> {
+    let describe = format!("DESCRIBE SELECT (\n{filter}\n) AS holds FROM {rows}");
+    let kind = connection.query_row(&describe, [], |row| row.get::<_, String>(1));
+    match kind.map_err(statement_error) {
+        Ok(kind) if kind == "BOOLEAN" => Ok(()),
+        Ok(kind) => Err(format!("is no condition but {kind}")),
+        Err(error) => Err(format!("does not fit its columns: {error}")),
+    }
 }
 
 /// The table that a plan's scan reads, from its qualified name.

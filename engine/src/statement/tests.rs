@@ -3,3 +3,4 @@
 mod definite;
 mod escapes;
 mod resolved;
+mod row_filters;

@@ -9,7 +9,7 @@ use springtide_protocol::TableName;
 
 use super::allowed::{COLLATIONS, EXPRESSIONS, HIDDEN_CALLS, OPERATORS, PARTS, logical_type};
 use super::ast::{class, function_name, list, text};
-use super::functions::{TABLE_FUNCTIONS, class_of};
+use super::functions::{TABLE_FUNCTIONS, class_of, names};
 use super::{TableSchema, clock};
 use crate::error::EngineError;
 
@@ -113,15 +113,21 @@ impl Vetting<'_> {
     fn part(&mut self, node: &Value, scope: &[String]) -> Result<(), EngineError> {
         let kind = text(node, "type");
         if !PARTS.contains(&kind) {
-            let name = kind.to_lowercase().replace('_', " ");
-            return Err(forbidden(name, "read tables with SELECT, joins, WITH and subqueries"));
+            return Err(unknown_part(node));
         }
         let present = |key: &str| node.get(key).is_some_and(|value| !value.is_null());
         if present("sample") {
             return Err(forbidden("sampling", "filter on a hash of a column instead"));
         }
         if present("at_clause") {
-            return Err(forbidden("AT", "pin a version with `?v=` instead"));
+            return Err(forbidden("`AT`", "pin a version with `?v=` instead"));
+        }
+        if !list(node, "key_targets").is_empty() {
+            return Err(forbidden(
+                "`USING KEY`",
+                "write a plain WITH RECURSIVE and keep one row a key after it, with max_by() or \
+                 DISTINCT ON",
+            ));
         }
         match kind {
             "BASE_TABLE" => self.table(node, scope),
@@ -157,17 +163,18 @@ impl Vetting<'_> {
     fn expression(&mut self, node: &Value) -> Result<(), EngineError> {
         let (class, kind) = (class(node), text(node, "type"));
         if !EXPRESSIONS.contains(&class) {
-            return Err(forbidden(class.to_lowercase(), "statements only read"));
+            return Err(forbidden(format!("`{class}`"), "write a value or an expression"));
         }
         match class {
             "OPERATOR" if !OPERATORS.contains(&kind) => {
-                Err(forbidden(kind.to_lowercase(), "write it in another way"))
+                let name = kind.to_lowercase().replace("operator_", "").replace('_', " ");
+                Err(forbidden(format!("the operator `{name}`"), "write it in another way"))
             }
             "FUNCTION" | "WINDOW" => function(node),
             "COLUMN_REF" => self.column(node),
             "COLLATE" if !COLLATIONS.contains(&text(node, "collation").to_lowercase().as_str()) => {
                 let name = text(node, "collation");
-                let hint = format!("one of {}", COLLATIONS.join(", "));
+                let hint = format!("use one of {}", COLLATIONS.join(", "));
                 Err(forbidden(format!("the collation `{name}`"), &hint))
             }
             _ => Ok(()),
@@ -211,12 +218,34 @@ fn function(node: &Value) -> Result<(), EngineError> {
         ));
     }
     if class_of(&name).is_none() {
-        return Err(forbidden(
-            format!("the function `{name}`"),
-            "only functions that read nothing but their arguments can be called",
-        ));
+        let hint = "only functions that read nothing but their arguments can be called";
+        let near = nearest(&name, names()).filter(|_| name.len() > 3);
+        let hint = near.map_or(hint.to_owned(), |near| format!("did you mean `{near}`? {hint}"));
+        return Err(forbidden(format!("the function `{name}`"), &hint));
     }
     Ok(())
+}
+
+/// What stands in FROM, or around a SELECT, and is no part of one.
+fn unknown_part(node: &Value) -> EngineError {
+    let columns = "`/v1/tables` lists the tables and their columns";
+    match text(node, "type") {
+        "SHOW_REF" => match text(node, "show_type") {
+            "DESCRIBE" => forbidden("`DESCRIBE`", columns),
+            "SUMMARY" => {
+                forbidden("`SUMMARIZE`", "select count(*), min(…), max(…) of the columns instead")
+            }
+            _ => forbidden("`SHOW`", columns),
+        },
+        "PIVOT" if !list(node, "unpivot_names").is_empty() => {
+            forbidden("`UNPIVOT`", "select each column by itself and join the rows with UNION ALL")
+        }
+        "PIVOT" => forbidden("`PIVOT`", "write an aggregate with FILTER or CASE a column"),
+        kind => forbidden(
+            format!("`{}`", kind.to_lowercase().replace('_', " ")),
+            "read tables with SELECT, joins, WITH and subqueries",
+        ),
+    }
 }
 
 fn table_function(node: &Value) -> Result<(), EngineError> {

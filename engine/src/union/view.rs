@@ -8,13 +8,13 @@ use std::path::Path;
 use arrow::datatypes::{Field, Schema};
 use springtide_protocol::TableName;
 use springtide_relation::segment::Overlap;
-use springtide_relation::{Relation, Segment, SegmentData, hidden};
+use springtide_relation::{ColumnStatistics, Relation, Segment, SegmentData, hidden};
 
 use super::footer::{FileColumns, Footers, Naming};
 use super::tail::{FUNCTION, TailEntry, TailRegistry, TailRows};
 use crate::error::EngineError;
 use crate::plan::TableScan;
-use crate::sql_type::{literal, quoted, sql_type};
+use crate::sql_type::{holds_float, literal, quoted, sql_type};
 
 /// Written by every Iceberg reader and writer into Arrow field metadata.
 const FIELD_ID: &str = "PARQUET:field_id";
@@ -27,19 +27,21 @@ pub(crate) struct Unions {
 }
 
 impl Unions {
-    /// Writes the unions of a statement's tables.
+    /// Writes the unions of a statement's tables, with one spelling of zero and NaN where
+    /// the statement would show which was kept.
     ///
     /// # Errors
     /// A file whose footer cannot be read; a column of a type that SQL has no name for.
     pub(crate) fn new(
         scans: &[TableScan],
+        one_spelling: bool,
         footers: &Footers,
         registry: &TailRegistry,
     ) -> Result<Self, EngineError> {
         let mut unions = Self { selects: BTreeMap::new(), _tails: Vec::new() };
         for scan in scans {
             let relation = &*scan.relation;
-            let columns = columns(&relation.table, &relation.schema)?;
+            let columns = columns(&relation.table, &relation.schema, one_spelling)?;
             let mut selects = file_selects(scan, &columns, footers)?;
             if let Some(entry) = memory(scan, registry) {
                 let call = format!("{FUNCTION}({})", literal(&entry.id));
@@ -80,12 +82,53 @@ struct Column {
     name: String,
     id: Option<i32>,
     sql_type: String,
+    /// Where it holds floats.
+    float: Option<FloatIn>,
+    /// Whether floats are read in one spelling.
+    one_spelling: bool,
+}
+
+/// Where a column holds floats.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FloatIn {
+    /// It is one.
+    Column,
+    /// Inside a nested type.
+    Nested,
 }
 
 impl Column {
     fn cast(&self, source: &str) -> String {
-        let name = quoted(&self.name);
-        format!("CAST({} AS {}) AS {name}", quoted(source), self.sql_type)
+        format!("{} AS {}", self.spelled(self.typed(source)), quoted(&self.name))
+    }
+
+    /// As it is read from a Parquet file. DuckDB takes the bounds in a file's footer for
+    /// all of its values, but NaN is above them and left out; so they are hidden.
+    fn cast_beyond_bounds(&self, source: &str) -> String {
+        let value = self.typed(source);
+        let hidden = match self.float {
+            Some(FloatIn::Column) => format!("{value} - CAST(0 AS {})", self.sql_type),
+            Some(FloatIn::Nested) => {
+                format!("CASE WHEN {value} IS NULL THEN NULL ELSE {value} END")
+            }
+            None => value,
+        };
+        format!("{} AS {}", self.spelled(hidden), quoted(&self.name))
+    }
+
+    fn typed(&self, source: &str) -> String {
+        format!("CAST({} AS {})", quoted(source), self.sql_type)
+    }
+
+    /// With one spelling of zero and NaN where that is asked for; −0.0 + 0 is 0.0.
+    fn spelled(&self, value: String) -> String {
+        if !self.one_spelling || self.float != Some(FloatIn::Column) {
+            return value;
+        }
+        let kind = &self.sql_type;
+        format!(
+            "CASE WHEN isnan({value}) THEN CAST('nan' AS {kind}) ELSE {value} + CAST(0 AS {kind}) END"
+        )
     }
 
     fn cast_null(&self) -> String {
@@ -103,7 +146,11 @@ impl Column {
     }
 }
 
-fn columns(table: &TableName, schema: &Schema) -> Result<Vec<Column>, EngineError> {
+fn columns(
+    table: &TableName,
+    schema: &Schema,
+    one_spelling: bool,
+) -> Result<Vec<Column>, EngineError> {
     let column = |field: &std::sync::Arc<Field>| {
         let sql_type = sql_type(field).ok_or_else(|| EngineError::InvalidSql {
             detail: format!(
@@ -114,7 +161,12 @@ fn columns(table: &TableName, schema: &Schema) -> Result<Vec<Column>, EngineErro
             position: None,
         })?;
         let id = field.metadata().get(FIELD_ID).and_then(|id| id.parse().ok());
-        Ok(Column { name: field.name().clone(), id, sql_type })
+        let float = match field.data_type() {
+            kind if kind.is_floating() => Some(FloatIn::Column),
+            kind if kind.is_nested() && holds_float(kind) => Some(FloatIn::Nested),
+            _ => None,
+        };
+        Ok(Column { name: field.name().clone(), id, sql_type, float, one_spelling })
     };
     schema.fields().iter().map(column).collect()
 }
@@ -123,8 +175,8 @@ fn list(columns: &[Column], text: impl Fn(&Column) -> String) -> String {
     columns.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
-/// What each column is called in a group of files.
-type Shape = Vec<Option<String>>;
+/// What each column is called in a group of files, and whether it may hold NaN there.
+type Shape = Vec<Option<(String, bool)>>;
 
 fn file_selects(
     scan: &TableScan,
@@ -133,16 +185,21 @@ fn file_selects(
 ) -> Result<Vec<String>, EngineError> {
     let relation = &*scan.relation;
     let (boundary, end) = (&relation.boundary, &relation.version.offsets);
-    let shape = |path: &Path, naming: Naming| -> Result<Shape, EngineError> {
+    let shape = |path: &Path, naming, known: &[ColumnStatistics]| -> Result<Shape, EngineError> {
         let file = footers.columns(path, naming)?;
-        Ok(columns.iter().map(|c| c.in_file(&file).map(str::to_owned)).collect())
+        let named = columns.iter().enumerate().map(|(index, column)| {
+            let nan = known.get(index).is_none_or(|column| column.nans != Some(0));
+            let nan = column.float == Some(FloatIn::Nested) || column.float.is_some() && nan;
+            column.in_file(&file).map(|name| (name.to_owned(), nan))
+        });
+        Ok(named.collect())
     };
     // Lake files come first in each group: DuckDB takes a group's columns from its first
     // file, and segments have the hidden columns besides.
     let mut groups: BTreeMap<Shape, Vec<String>> = BTreeMap::new();
     for file in scan.files.iter().filter_map(|index| relation.files.get(*index)) {
         groups
-            .entry(shape(&file.path, Naming::Unique)?)
+            .entry(shape(&file.path, Naming::Unique, &file.columns)?)
             .or_default()
             .push(path_literal(&file.path)?);
     }
@@ -153,7 +210,7 @@ fn file_selects(
         if overlap == Overlap::None || segment.rows == 0 {
             continue;
         }
-        let (shape, path) = (shape(file.path(), Naming::Reused)?, path_literal(file.path())?);
+        let (shape, path) = (shape(file.path(), Naming::Reused, &[])?, path_literal(file.path())?);
         if overlap == Overlap::Whole {
             groups.entry(shape).or_default().push(path);
         } else {
@@ -171,7 +228,8 @@ fn file_selects(
 fn select(columns: &[Column], shape: &Shape, paths: &[String], filter: Option<&str>) -> String {
     let mut named = columns.iter().zip(shape);
     let items = named.by_ref().map(|(column, name)| match name {
-        Some(name) => column.cast(name),
+        Some((name, true)) => column.cast_beyond_bounds(name),
+        Some((name, false)) => column.cast(name),
         None => column.cast_null(),
     });
     let items = items.collect::<Vec<_>>().join(", ");

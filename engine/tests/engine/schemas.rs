@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    Array as _, ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    StructArray,
+};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use crate::model::{Row, batch, data_file, offsets, relation, write_parquet};
@@ -68,4 +71,25 @@ async fn a_path_never_lends_a_column_its_value() {
         world.ndjson(SQL, &[Arc::new(relation)]).await,
         "{\"key\":1,\"text\":\"of the row\",\"number\":1.0}\n"
     );
+}
+
+#[tokio::test]
+async fn nan_inside_a_struct_is_above_all_too() {
+    let world = World::new();
+    let numbers: ArrayRef = Arc::new(Float64Array::from(vec![Some(1.0), Some(f64::NAN), None]));
+    let member = Arc::new(Field::new("f", DataType::Float64, true));
+    let nulls = Some(vec![true, true, false].into());
+    let nested: ArrayRef = Arc::new(StructArray::new(vec![member].into(), vec![numbers], nulls));
+    let file = old_file(vec![(Field::new("s", nested.data_type().clone(), true), nested)]);
+    let schema = file.schema();
+    let file = data_file(&world.file("nested.parquet"), &file);
+    let mut relation = relation(offsets(&[]), offsets(&[]), vec![file], Vec::new());
+    relation.schema = schema;
+    let relation = [Arc::new(relation)];
+    for (filter, wanted) in [("s.f > 100", 1), ("s.f = 1", 1), ("s IS NULL", 1), ("s.f IS NULL", 1)]
+    {
+        let sql = format!("SELECT count(*) AS n FROM t WHERE {filter}");
+        let found = world.ndjson(&sql, &relation).await;
+        assert_eq!(found, format!("{{\"n\":{wanted}}}\n"), "{filter}");
+    }
 }

@@ -179,3 +179,65 @@ async fn a_row_filter_stands_before_every_read() {
     let sql = "SELECT count(*) AS n FROM t a JOIN t b ON a.key = b.key WHERE a.key <> 8";
     assert_eq!(world.ndjson(sql, &relation).await, "{\"n\":4}\n");
 }
+
+#[tokio::test]
+async fn floats_that_count_as_equal_are_shown_alike_whichever_comes_first() {
+    let world = World::new();
+    let other_nan = f64::from_bits(f64::NAN.to_bits() | 1 << 63);
+    let numbers = [-0.0, 0.0, other_nan, f64::NAN, 0.0, -0.0, f64::NAN, other_nan];
+    let rows: Vec<Row> =
+        (0..8).map(|n| Row { number: numbers[n as usize], ..row(0, n, n / 4) }).collect();
+    let shown = "SELECT number::VARCHAR AS a, 1 / number AS b, count(*) AS n FROM t GROUP BY number ORDER BY 1";
+    let most = "SELECT max(number)::VARCHAR AS a, min(number)::VARCHAR AS b FROM t GROUP BY key ORDER BY key";
+    for split in [0, 3, 8] {
+        let file =
+            data_file(&world.file(&format!("zeros-{split}.parquet")), &batch(&rows[..split]));
+        let data = SegmentData::Memory(tail_batches(&rows[split..]));
+        let tail = segment(0, split as i64, 8, 8 - split, data);
+        let boundary = offsets(&[(0, split as i64)]);
+        let relation = [Arc::new(relation(boundary, offsets(&[(0, 8)]), vec![file], vec![tail]))];
+        let answer = world.ndjson(shown, &relation).await;
+        let zero = "{\"a\":\"0.0\",\"b\":\"Infinity\",\"n\":4}\n";
+        assert_eq!(answer, format!("{zero}{{\"a\":\"nan\",\"b\":\"NaN\",\"n\":4}}\n"));
+        let group = "{\"a\":\"nan\",\"b\":\"0.0\"}\n";
+        assert_eq!(world.ndjson(most, &relation).await, group.repeat(2));
+    }
+}
+
+#[tokio::test]
+async fn nan_is_above_all_also_where_a_files_own_bounds_leave_it_out() {
+    let world = World::new();
+    let rows: Vec<Row> = [1.0, f64::NAN, -2.0, f64::NAN]
+        .iter()
+        .zip(0..)
+        .map(|(number, key)| Row { number: *number, ..row(0, key, key) })
+        .collect();
+    for split in [0, 2, 4] {
+        let file = data_file(&world.file(&format!("nan-{split}.parquet")), &batch(&rows[..split]));
+        let data = SegmentData::Memory(tail_batches(&rows[split..]));
+        let tail = segment(0, split as i64, 4, 4 - split, data);
+        let boundary = offsets(&[(0, split as i64)]);
+        let relation = [Arc::new(relation(boundary, offsets(&[(0, 4)]), vec![file], vec![tail]))];
+        for (filter, wanted) in [
+            ("number > 100", 2),
+            ("number >= 'infinity'", 2),
+            ("number = 'nan'", 2),
+            ("number <> 1", 3),
+            ("isnan(number)", 2),
+            ("number BETWEEN 2 AND 'nan'", 2),
+            ("NOT (number <= 1)", 2),
+            ("number IN (7, 'nan')", 2),
+            ("CASE WHEN number > 5 THEN true ELSE false END", 2),
+        ] {
+            let sql = format!("SELECT count(*) AS n FROM t WHERE {filter}");
+            let found = world.ndjson(&sql, &relation).await;
+            assert_eq!(
+                found,
+                format!("{{\"n\":{wanted}}}\n"),
+                "{filter}, {split} rows in the file"
+            );
+        }
+        let sql = "SELECT max(number) AS m, count(*) FILTER (WHERE number > 5) AS n FROM t";
+        assert_eq!(world.ndjson(sql, &relation).await, "{\"m\":\"NaN\",\"n\":2}\n");
+    }
+}

@@ -55,6 +55,16 @@ SELECT max(n) FROM (SELECT delay AS n FROM flights ORDER BY origin LIMIT 5)
 SELECT max(delay) FROM (SELECT * FROM flights ORDER BY ALL LIMIT 5)
 SELECT origin FROM flights WHERE origin COLLATE NOCASE = 'atl' ORDER BY origin COLLATE NOCASE
 SELECT avg(delay) FROM flights WHERE distance / 2 > 1e2
+SELECT max(date + INTERVAL 1 DAY), date_trunc('day', min(date) - INTERVAL 3 HOUR) FROM flights
+SELECT time_bucket(INTERVAL 1 HOUR, date), count(*) FROM flights WHERE date - now() < INTERVAL 1 DAY GROUP BY 1
+SELECT n FROM generate_series(TIMESTAMP '2001-01-01', TIMESTAMP '2001-01-09', INTERVAL 1 DAY) g(n)
+SELECT epoch(to_days(max(delay::INTEGER))) FROM flights
+SELECT f::VARCHAR, 1 / f, count(*) FROM readings GROUP BY f
+SELECT max(f)::VARCHAR, min(r)::VARCHAR FROM readings
+SELECT DISTINCT f::VARCHAR FROM readings
+SELECT round(f, 1) AS g, count(*) FROM readings GROUP BY 1
+SELECT floor(epoch(ts) / 300) * 300 AS g, count(*) FROM readings GROUP BY g
+SELECT CAST(-f AS DECIMAL(18, 3))::VARCHAR, count(*) FROM readings GROUP BY CAST(-f AS DECIMAL(18, 3))
 ";
 
 const UNSTABLE: &str = "
@@ -106,6 +116,21 @@ SELECT * FROM flights POSITIONAL JOIN readings
 SELECT a.origin FROM flights a ASOF JOIN flights b ON a.origin = b.origin AND a.date >= b.date
 SELECT DISTINCT origin COLLATE NOCASE FROM flights
 SELECT count(*) FROM flights GROUP BY origin COLLATE NOCASE
+SELECT sum(id) FROM (SELECT sqrt(COLUMNS(['id'])) FROM readings)
+SELECT to_days(delay::INTEGER) FROM flights
+SELECT date - now() FROM flights
+SELECT max(to_days(delay::INTEGER))::VARCHAR FROM flights
+SELECT count(*) FROM flights GROUP BY age(date)
+SELECT i::VARCHAR FROM (SELECT DISTINCT INTERVAL 1 DAY * delay AS i FROM flights)
+SELECT i::VARCHAR FROM (SELECT to_days(delay::INTEGER) AS i FROM flights UNION SELECT INTERVAL 1 MONTH)
+SELECT max(i)::VARCHAR FROM (VALUES (INTERVAL 30 DAY), (INTERVAL 1 MONTH)) v(i)
+SELECT max([to_days(delay::INTEGER)])::VARCHAR FROM flights
+SELECT x::VARCHAR FROM (SELECT DISTINCT -f AS x FROM readings)
+SELECT 1 / x FROM (SELECT f * 0 AS x FROM readings GROUP BY 1)
+SELECT max(-f)::VARCHAR FROM readings
+SELECT x || '' FROM (SELECT -f AS x FROM readings UNION SELECT r FROM readings)
+SELECT x::VARCHAR FROM (SELECT round(f) AS x FROM readings ORDER BY x LIMIT 5)
+SELECT atan2(x, -1) FROM (SELECT round(f) AS x FROM readings GROUP BY ALL)
 ";
 
 #[test]
@@ -125,6 +150,18 @@ fn what_the_order_of_rows_can_change_is_said_with_a_hint() {
             Stability::Stable => panic!("{sql}: stable"),
         }
     }
+}
+
+#[test]
+fn columns_are_read_in_one_spelling_where_it_would_show() {
+    let one = |sql: &str| prepare(sql).unwrap().one_spelling;
+    assert!(one("SELECT f::VARCHAR FROM readings GROUP BY f"));
+    assert!(one("SELECT 1 / f FROM readings GROUP BY f"));
+    assert!(one("SELECT to_json(max(r)) FROM readings"));
+    assert!(one("SELECT f::VARCHAR FROM (SELECT DISTINCT * FROM readings)"));
+    assert!(!one("SELECT f, count(*) FROM readings GROUP BY f"), "the answer is settled itself");
+    assert!(!one("SELECT f::VARCHAR FROM readings"));
+    assert!(!one("SELECT max(f), id::VARCHAR FROM readings GROUP BY id"));
 }
 
 #[test]

@@ -137,6 +137,7 @@ SELECT * FROM flights USING SAMPLE 10
 SELECT * FROM flights AT (VERSION => 1)
 SELECT * FROM flights UNPIVOT (a FOR b IN (delay, distance))
 PIVOT flights ON origin USING sum(delay)
+WITH RECURSIVE q(a, b) USING KEY (a) AS (SELECT 1, 2 UNION SELECT a, b + 1 FROM q WHERE b < 5) SELECT * FROM q
 SELECT * FROM (PIVOT flights ON origin USING sum(delay))
 UNPIVOT flights ON delay INTO NAME n VALUE v
 DESCRIBE flights
@@ -244,6 +245,56 @@ fn a_refusal_names_what_is_refused_and_what_to_do() {
     assert!(refusal("SELECT 1; SELECT 2").contains("more than one statement"));
     assert!(refusal("").contains("no statement"));
     assert!(refusal("SELECT * FROM flights WHERE nothing = 1").contains("nothing"));
+}
+
+/// A refused statement, what its message names and what it advises.
+const REFUSALS: [(&str, &str, &str); 34] = [
+    ("DESCRIBE flights", "`DESCRIBE`", "/v1/tables"),
+    ("SELECT * FROM (DESCRIBE flights)", "`DESCRIBE`", "/v1/tables"),
+    ("SUMMARIZE flights", "`SUMMARIZE`", "count(*)"),
+    ("FROM (SUMMARIZE flights)", "`SUMMARIZE`", "count(*)"),
+    ("SHOW TABLES", "`SHOW`", "/v1/tables"),
+    ("SHOW ALL TABLES", "`SHOW`", "/v1/tables"),
+    ("SELECT * FROM (SHOW TABLES)", "`SHOW`", "/v1/tables"),
+    ("PIVOT flights ON origin USING sum(delay)", "`PIVOT`", "FILTER"),
+    ("SELECT * FROM flights UNPIVOT (a FOR b IN (delay))", "`UNPIVOT`", "UNION ALL"),
+    ("UNPIVOT flights ON delay INTO NAME n VALUE v", "`UNPIVOT`", "UNION ALL"),
+    ("EXPLAIN SELECT 1", "`EXPLAIN`", "SELECT"),
+    ("-- a note\n  attach 'x.db'", "`ATTACH`", "SELECT"),
+    ("/* a */ COPY flights TO 'x'", "`COPY`", "SELECT"),
+    ("INSERT INTO flights VALUES (1)", "`INSERT`", "SELECT"),
+    ("SET threads = 1", "`SET`", "SELECT"),
+    ("SELECT 1; DROP VIEW flights", "more than one statement", "WITH"),
+    ("SELECT 1; SELECT 2", "more than one statement", "WITH"),
+    ("WITH q AS (DELETE FROM flights RETURNING *) FROM q", "in WITH", "SELECT"),
+    ("SELECT 1 INTO x", "INTO", "leave"),
+    ("SELECT DEFAULT", "`DEFAULT`", "value"),
+    ("SELECT * FROM 'x.csv'", "`x.csv`", "no table"),
+    ("SELECT * FROM read_csv('x.csv')", "`read_csv`", "read a table"),
+    ("SELECT * FROM temp.main.flights", "schema before `flights`", "alone"),
+    ("SELECT lenght(origin) FROM flights", "`lenght`", "did you mean `length`"),
+    ("SELECT getenv('HOME')", "`getenv`", "arguments"),
+    ("SELECT main.getenv('HOME')", "`getenv`", "arguments"),
+    ("SELECT pg_catalog.version()", "`pg_catalog.version()`", "alone"),
+    ("SELECT current_user", "`current_user`", "who asks"),
+    ("SELECT 'a'::regclass", "`regclass`", "DuckDB"),
+    ("SELECT origin COLLATE de FROM flights", "`de`", "use one of"),
+    ("SELECT * FROM flights USING SAMPLE 10", "sampling", "hash"),
+    ("SELECT * FROM flights AT (VERSION => 1)", "`AT`", "?v="),
+    ("SELECT repeat('x', 1000000000)", "`repeat()`", "constants up to"),
+    ("SELECT * FROM range(length(nothing))", "nothing", ""),
+];
+
+#[test]
+fn refusals_speak_of_what_was_written() {
+    for (sql, names, advises) in REFUSALS {
+        let text = prepare(sql).unwrap_err().to_string();
+        assert!(text.contains(names) && text.contains(advises), "{sql}: {text}");
+        let jargon = ["show ref", "_NODE", "COMPARE_", "OPERATOR_", "Candidate bindings: \"\""];
+        assert!(!jargon.iter().any(|word| text.contains(word)), "{sql}: {text}");
+    }
+    let twice = prepare("SELECT filename FROM flights").unwrap_err().to_string();
+    assert_eq!(twice.matches("destination").count(), 1, "{twice}");
 }
 
 #[test]
