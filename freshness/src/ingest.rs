@@ -8,7 +8,7 @@ use springtide_protocol::{MinVersion, TableName};
 
 use crate::decode::{InvalidBody, validate_ndjson};
 use crate::registry::Freshness;
-use crate::stream::StreamError;
+use crate::stream::{StreamError, StreamSource, TopicDescription};
 
 /// Bodies above this many bytes are validated off the async threads.
 const INLINE_BYTES: usize = 64 * 1024;
@@ -79,7 +79,7 @@ impl Freshness {
         let described = shared.with_core(|core| core.topic().map(|topic| topic.topic_id));
         let topic_id = match described.flatten() {
             Some(id) => id,
-            None => source.describe().await?.topic_id,
+            None => describe(&*source).await?.topic_id,
         };
         let rows = records.len() as u64;
         let offsets = source.produce(records, idempotency_key).await?;
@@ -92,4 +92,11 @@ impl Freshness {
         let tables = [(table.clone(), version)].into();
         Ok(Receipt { rows, min_version: MinVersion { tables } })
     }
+}
+
+/// What the topic is, within the time that a produce may take; nothing was added yet.
+async fn describe(source: &dyn StreamSource) -> Result<TopicDescription, StreamError> {
+    let wait = source.produce_wait();
+    let described = tokio::time::timeout(wait, source.describe()).await;
+    described.unwrap_or_else(|late| Err(StreamError::Unreachable { source: late.into() }))
 }

@@ -101,7 +101,10 @@ impl Ports for Connections {
             }
             StreamKind::Kafka => {
                 let servers = stream.bootstrap_servers.as_deref().unwrap_or_default();
-                let connect = || async { Kafka::connect(servers, &stream.settings) };
+                let connect = || async {
+                    let kafka = Kafka::connect(servers, &stream.settings)?;
+                    Ok::<_, StreamError>(kafka.with_produce_wait(stream.produce_wait))
+                };
                 let kafka = self.kafka.get_or_try_init(connect).await?;
                 if stream.create_topics {
                     kafka.create_topic(topic, stream.partitions).await?;

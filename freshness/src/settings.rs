@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::stream::kafka::PRODUCE_WAIT;
+
 mod column;
 mod table;
 mod units;
@@ -91,6 +93,10 @@ pub struct StreamSettings {
     pub partitions: i32,
     /// `create_topics`: whether a missing Kafka topic is made; the journal's always is. Default false.
     pub create_topics: bool,
+    /// `produce_wait`: how long an ingest waits for a Kafka broker that does not
+    /// answer; then it is told whether rows may have been added. Default `3s`.
+    #[serde(with = "units::duration")]
+    pub produce_wait: Duration,
     /// `[stream.settings]`: any librdkafka setting, as text. What decides about
     /// correctness (offset reset, commits, isolation) cannot be set here.
     pub settings: BTreeMap<String, String>,
@@ -172,6 +178,7 @@ impl Default for StreamSettings {
             bootstrap_servers: None,
             partitions: 1,
             create_topics: false,
+            produce_wait: PRODUCE_WAIT,
             settings: BTreeMap::new(),
         }
     }
@@ -247,6 +254,7 @@ impl FreshnessSettings {
             ("tail.round", !self.tail.round.is_zero()),
             ("catalog.refresh", !self.catalog.refresh.is_zero()),
             ("stream.partitions", self.stream.partitions > 0),
+            ("stream.produce_wait", !self.stream.produce_wait.is_zero()),
         ];
         match positive.iter().find(|(_, holds)| !holds) {
             Some((key, _)) => Err(InvalidSettings::key(*key, "must be greater than zero")),
