@@ -17,6 +17,7 @@ use uuid::Uuid;
 mod error;
 pub mod journal;
 pub mod kafka;
+pub(crate) mod throttle;
 
 pub use error::{BoxedSource, StreamError};
 pub use journal::{Journal, JournalTopic};

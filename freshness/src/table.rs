@@ -38,6 +38,7 @@ use crate::dead_letters::DeadLetters;
 use crate::decode::Decoder;
 use crate::feed::Feed;
 use crate::ports::{Ports, TableLake};
+use crate::stream::throttle;
 use committing::{Asks, CommitDone};
 use health::describe;
 use intake::{Intake, IntakeEvent, WAITING_ARRIVALS};
@@ -191,7 +192,10 @@ impl TableLoop {
                 self.follow(directive);
             }
             IntakeEvent::Trouble(reason) => {
-                tracing::warn!(table = %self.shared.name(), reason, "stream");
+                let table = self.shared.name();
+                if let Some(left_out) = throttle::pass(&format!("{table}: {reason}")) {
+                    tracing::warn!(%table, reason, left_out, "stream");
+                }
                 self.shared.health.lock().intake = Some(reason);
             }
         }

@@ -80,10 +80,8 @@ async fn produce_to_a_dead_broker() {
     let (first, second) =
         tokio::join!(topic.produce(row(), Some("k")), topic.produce(row(), Some("k")));
     assert!(matches!(first, Err(StreamError::Unreachable { .. })), "{first:?}");
-    let told = matches!(
-        second,
-        Err(StreamError::UnknownOutcome { .. } | StreamError::Unreachable { .. })
-    );
+    let told =
+        matches!(second, Err(StreamError::UnknownOutcome { .. } | StreamError::Unreachable { .. }));
     assert!(told, "{second:?}");
 }
 
