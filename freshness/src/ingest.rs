@@ -2,6 +2,9 @@
 //! then added to its topic in one transaction; the receipt is the version from
 //! which the rows can be read. It must never write to the lake.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use springtide_protocol::version::PartialTableVersion;
 use springtide_protocol::{MinVersion, TableName};
@@ -69,11 +72,12 @@ impl Freshness {
         };
         let snapshot = shared.with_core(|core| core.snapshot().clone()).ok_or_else(unavailable)?;
         let source = shared.source().ok_or_else(unavailable)?;
-        let schema = snapshot.schema.clone();
+        let (schema, unknown) = (snapshot.schema.clone(), shared.settings.unknown_columns);
         let records = if body.len() <= INLINE_BYTES {
-            validate_ndjson(&schema, &body)?
+            validate_ndjson(&schema, unknown, &body)?
         } else {
-            let validated = tokio::task::spawn_blocking(move || validate_ndjson(&schema, &body));
+            let validate = move || validate_ndjson(&schema, unknown, &body);
+            let validated = tokio::task::spawn_blocking(validate);
             validated.await.map_err(|_| unavailable())??
         };
         let described = shared.with_core(|core| core.topic().map(|topic| topic.topic_id));

@@ -121,5 +121,6 @@ fn decoding(table: &TableSettings) -> String {
     let format = match table.format {
         RowFormat::Json => "json",
     };
-    format!("{format}.{POLICY};key={}", table.key.join(","))
+    let unknown = table.unknown_columns.name();
+    format!("{format}.{POLICY};key={};unknown={unknown}", table.key.join(","))
 }

@@ -20,7 +20,7 @@ mod units;
 mod tests;
 
 pub use column::{ColumnSettings, ColumnType, InvalidColumn};
-pub use table::{CommitSettings, RowFormat, TableSettings};
+pub use table::{CommitSettings, RowFormat, TableSettings, UnknownColumns};
 
 /// Everything that this room is told.
 #[derive(Clone, Debug, Deserialize)]

@@ -283,7 +283,7 @@ impl TableLoop {
             (core.snapshot().schema.clone(), topic)
         });
         let Some(topic) = topic else { return };
-        let decoder = match Decoder::new(schema) {
+        let decoder = match Decoder::new(schema, self.shared.settings.unknown_columns) {
             Ok(decoder) => decoder,
             Err(error) => {
                 self.shared.health.lock().intake = Some(describe(&error));
