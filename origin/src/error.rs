@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use springtide_engine::EngineError;
+use springtide_freshness::dead_letters::DeadLetterError;
 use springtide_freshness::{CommitError, IngestError, PinError};
 use springtide_protocol::TableName;
 use springtide_protocol::canonical::InvalidUrl;
@@ -103,6 +104,14 @@ pub(crate) enum RequestError {
     PurgeTags(usize),
     #[error("`Last-Event-ID` is not an id of this feed")]
     EventId,
+    #[error(
+        "the body must be JSON such as {{\"up_to\":17}}, the number of the newest letter to go"
+    )]
+    DiscardBody(#[source] serde_json::Error),
+    #[error("`{0}` must be a whole number from 1")]
+    Number(&'static str),
+    #[error(transparent)]
+    DeadLetters(#[from] DeadLetterError),
     #[error("{limit} {what} are served at once already; try again shortly")]
     Busy { what: &'static str, limit: usize },
     #[error("large answers fill the scratch folder's bound; try again shortly")]

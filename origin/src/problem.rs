@@ -113,7 +113,9 @@ fn tell(error: &RequestError) -> Told {
             told(Kind::InvalidRequest)
         }
         E::BodyMissing | E::IdempotencyKey | E::EventId => told(Kind::InvalidRequest),
-        E::PurgeBody(_) | E::PurgeTags(_) => told(Kind::InvalidRequest),
+        E::PurgeBody(_) | E::PurgeTags(_) | E::DiscardBody(_) => told(Kind::InvalidRequest),
+        E::DeadLetters(_) => told(Kind::Unavailable).retry(RETRY_SECONDS),
+        E::Number(name) => told(Kind::InvalidParameter).with("parameter", *name),
         E::Route(NoRoute::Method { allow, .. } | NoRoute::Options { allow }) => {
             Told { allow: Some(allow), ..told(Kind::MethodNotAllowed) }
         }
@@ -151,9 +153,8 @@ fn tell(error: &RequestError) -> Told {
 fn tell_denied(denied: &Denied, error: &RequestError) -> Told {
     let kind = match denied {
         Denied::Token(_) | Denied::TokenMissing(_) => ProblemKind::Unauthorized,
-        Denied::Table(_) | Denied::Claim(..) | Denied::WritesOff | Denied::OtherSite => {
-            ProblemKind::Forbidden
-        }
+        Denied::Table(_) | Denied::Claim(..) | Denied::WritesOff => ProblemKind::Forbidden,
+        Denied::AdminOff | Denied::OtherSite => ProblemKind::Forbidden,
     };
     Told::new(kind, error)
 }

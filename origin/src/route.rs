@@ -42,6 +42,10 @@ pub(crate) enum Route {
     Commit(TableName),
     /// `POST /v1/admin/purge`
     Purge,
+    /// `/v1/admin/dead-letters/{table}`
+    DeadLetters(TableName),
+    /// `POST /v1/admin/dead-letters/{table}/discard`
+    Discard(TableName),
 }
 
 /// Why there is no route.
@@ -122,7 +126,9 @@ impl Route {
 
     /// Whether it changes something.
     pub(crate) const fn writes(&self) -> bool {
-        matches!(self, Self::Ingest(_) | Self::Commit(_) | Self::Purge)
+        matches!(self, Self::Ingest(_) | Self::Commit(_) | Self::Purge | Self::Discard(_))
+            ["v1", "admin", "dead-letters", table] => Self::DeadLetters(table.parse()?),
+            ["v1", "admin", "dead-letters", table, "discard"] => Self::Discard(table.parse()?),
     }
 
     /// The path's template: the label of logs and metrics, bounded in number.
@@ -160,6 +166,8 @@ mod tests {
     #[test]
     fn every_url_of_the_contract_has_its_route() {
         let flights: TableName = "flights".parse().unwrap();
+            Self::DeadLetters(_) => "/v1/admin/dead-letters/{table}",
+            Self::Discard(_) => "/v1/admin/dead-letters/{table}/discard",
         let reads = [
             ("/", Route::Console),
             ("/v1/q/top.csv?n=3", Route::Query("top".into(), Format::Csv)),
