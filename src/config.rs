@@ -71,7 +71,8 @@ pub(crate) struct ServerConfig {
     /// `shutdown_timeout`: from SIGTERM to the end, whatever still runs.
     #[serde(with = "units::duration")]
     pub(crate) shutdown_timeout: Duration,
-    /// `admin_token`: writes beyond loopback and `/v1/admin` want it.
+    /// `admin_token`: `/v1/admin` always wants it, and so do writes beyond loopback;
+    /// where it is set, all writes do.
     pub(crate) admin_token: Option<String>,
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::entry::Entry;
 use crate::error::UpstreamError;
 use crate::key::Key;
+use crate::own_fields::OwnFields;
 use crate::policy::storage::NotStored;
 
 /// Parts of the table, each with its own lock.
@@ -30,6 +31,8 @@ pub(crate) enum FillEnd {
         status: StatusCode,
         /// Whether it was stored, and why not.
         stored: Result<(), NotStored>,
+        /// What speaks of this exchange alone: for the one who led it.
+        own: OwnFields,
     },
     /// The answer is for one alone: each goes its own way.
     Released,

@@ -261,13 +261,9 @@ fn parse_version(signed: &str) -> Option<Version> {
     signed.rsplit_once("~S").map_or(signed, |(unsigned, _)| unsigned).parse().ok()
 }
 
-/// Fields as they go out: without those of the connection, of the fill alone,
-/// and of our own edges; with places for those that each hit sets.
+/// Fields as they go out: without those of the connection and of our own edges; with places for those that each hit sets.
 fn outward(mut fields: HeaderMap, body: &Bytes) -> HeaderMap {
     remove_hop_by_hop(&mut fields);
-    for name in [headers::SERVER_TIMING, headers::REQUEST_ID] {
-        fields.remove(name);
-    }
     fields.remove(SPRINGTIDE_CACHE_CONTROL);
     fields.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     fields.insert(header::AGE, HeaderValue::from_static("0"));

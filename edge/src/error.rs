@@ -38,6 +38,9 @@ pub(crate) enum UpstreamError {
     /// The body stalled.
     #[error("the origin stalled in the middle of its answer")]
     Stalled,
+    /// The request's body is larger than what is passed on.
+    #[error("the body is over {0} bytes; send it in parts")]
+    TooLarge(u64),
     /// The request could not be written for it.
     #[error("the request cannot be passed on")]
     Request(#[source] http::Error),
@@ -54,6 +57,9 @@ impl UpstreamError {
             Self::TimedOut | Self::Stalled => {
                 (StatusCode::GATEWAY_TIMEOUT, ProblemKind::Unavailable, Outcome::TimedOut)
             }
+            Self::TooLarge(_) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, ProblemKind::TooLarge, Outcome::Pass)
+            }
             Self::Request(_) => {
                 (StatusCode::BAD_REQUEST, ProblemKind::InvalidRequest, Outcome::Unreachable)
             }
@@ -67,4 +73,7 @@ pub(crate) enum BodyError {
     /// The other side's connection failed.
     #[error("the connection failed within a body")]
     Connection(#[from] hyper::Error),
+    /// A request's body passes the bound.
+    #[error("the body is over {0} bytes")]
+    TooLarge(u64),
 }

@@ -19,6 +19,7 @@ use crate::collapse::FillEnd;
 use crate::entry::{Arrival, Entry};
 use crate::error::UpstreamError;
 use crate::key::Key;
+use crate::own_fields::OwnFields;
 use crate::policy::cache_control::RequestDirectives;
 use crate::policy::freshness::{self, Lifetimes, SPRINGTIDE_CACHE_CONTROL};
 use crate::policy::storage::{self, Asked, NotStored};
@@ -170,7 +171,8 @@ impl Edge {
     }
 
     /// Stores an arrival, fresh or stale as the clocks say (rule 12).
-    fn keep(&self, ask: &Ask, arrival: Arrival, status: StatusCode) -> Filled {
+    fn keep(&self, ask: &Ask, mut arrival: Arrival, status: StatusCode) -> Filled {
+        let own = OwnFields::take(&mut arrival.fields);
         let error = arrival.status.is_server_error();
         let entry = Arc::new(Entry::new(arrival, &self.feed));
         // An error does not push out an answer that may stand in for it.
@@ -183,7 +185,7 @@ impl Edge {
             self.store.put(ask.key.clone(), entry.clone());
             Ok(())
         };
-        Filled::Shared(FillEnd::Answer { entry, status, stored })
+        Filled::Shared(FillEnd::Answer { entry, status, stored, own })
     }
 
     /// An error that is not for storing, but may be told to all who wait now.
@@ -193,7 +195,7 @@ impl Edge {
         response: Response<Incoming>,
         reason: NotStored,
     ) -> Result<Filled, UpstreamError> {
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
         let most = usize::try_from(SHARED_ERROR_BYTES).unwrap_or(usize::MAX);
         let body = match self.read(body, most).await? {
             Read::Whole(body) => body,
@@ -203,6 +205,7 @@ impl Edge {
                 return Ok(Filled::Alone(Box::new(response), reason));
             }
         };
+        let own = OwnFields::take(&mut parts.headers);
         let lifetimes = Lifetimes {
             ordinary: 0,
             hold: None,
@@ -221,7 +224,7 @@ impl Edge {
         };
         let entry = Arc::new(Entry::new(arrival, &self.feed));
         let status = entry.status;
-        Ok(Filled::Shared(FillEnd::Answer { entry, status, stored: Err(reason) }))
+        Ok(Filled::Shared(FillEnd::Answer { entry, status, stored: Err(reason), own }))
     }
 
     /// What is stored gives way to an answer that is not for storing.

@@ -15,6 +15,7 @@ use crate::entry::Entry;
 use crate::fill::{Ask, Filled};
 use crate::key::Key;
 use crate::outcome::{CacheStatus, Forwarded, Outcome};
+use crate::own_fields;
 use crate::policy::storage::NotStored;
 use crate::respond;
 use crate::service::{Edge, Wanted};
@@ -36,6 +37,8 @@ pub(crate) struct Forward {
     /// What is stored and may not be used as it is.
     stored: Option<Arc<Entry>>,
     forwarded: Forwarded,
+    /// When it came, monotonic microseconds.
+    came: i64,
 }
 
 /// What a request got, and how.
@@ -46,14 +49,15 @@ struct Got {
 }
 
 impl Forward {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         edge: Arc<Edge>,
         wanted: Wanted,
         fields: HeaderMap,
         stored: Option<Arc<Entry>>,
         forwarded: Forwarded,
     ) -> Self {
-        Self { edge, wanted, fields, stored, forwarded }
+        let came = edge.now().mono;
+        Self { edge, wanted, fields, stored, forwarded, came }
     }
 
     /// Gets the answer.
@@ -194,11 +198,18 @@ impl Forward {
                 self.edge.outcomes.count(error.facts().2);
                 Some(respond::failed(&error, self.forwarded))
             }
-            Filled::Shared(FillEnd::Answer { entry, status, stored }) => {
+            Filled::Shared(FillEnd::Answer { entry, status, stored, own }) => {
                 if entry.status.is_server_error() && self.may_stand_in() {
                     return Some(self.stand_in(Some(status)));
                 }
-                self.shared(&entry, status, stored, got.collapsed)
+                let mut response = self.shared(&entry, status, stored, got.collapsed)?;
+                let fields = response.headers_mut();
+                // Who waited for another's exchange was no part of it.
+                if !got.collapsed {
+                    own.add_to(fields);
+                }
+                own_fields::time_fill(fields, self.edge.now().mono - self.came);
+                Some(response)
             }
         }
     }

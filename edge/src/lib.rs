@@ -17,6 +17,7 @@ mod follow;
 mod forward;
 mod key;
 pub mod outcome;
+mod own_fields;
 pub mod policy;
 mod respond;
 mod server;

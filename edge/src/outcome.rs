@@ -130,7 +130,7 @@ impl Outcome {
     }
 
     /// Whether upstream was not asked (RFC 9211 §2.1).
-    const fn is_hit(self) -> bool {
+    pub(crate) const fn is_hit(self) -> bool {
         matches!(self, Self::Hit | Self::StaleWhileRevalidate | Self::MaxStale)
     }
 }

@@ -13,6 +13,7 @@ use crate::entry::{Entry, Standing};
 use crate::error::UpstreamError;
 use crate::feed::Beat;
 use crate::outcome::{CacheStatus, Forwarded, Outcome};
+use crate::own_fields::time_hit;
 use crate::policy::{MICROS_PER_SECOND, Now, validate};
 
 /// The answers to a small number.
@@ -46,6 +47,9 @@ pub(crate) fn stored(
     }
     let status = CacheStatus { ttl: Some(whole_seconds(freshness.left)), ..status };
     fields.insert(headers::CACHE_STATUS, status.header());
+    if status.outcome.is_hit() {
+        time_hit(&mut fields);
+    }
     let unmodified = entry.status == StatusCode::OK
         && shape.conditions.is_some_and(|c| validate::is_unmodified(c, &entry.head));
     let (code, body) = if unmodified {
@@ -98,7 +102,10 @@ pub(crate) fn problem(
 #[must_use]
 pub(crate) fn failed(error: &UpstreamError, forwarded: Forwarded) -> Response<EdgeBody> {
     let (code, kind, outcome) = error.facts();
-    let detail = format!("{error}; try again shortly");
+    let detail = match error {
+        UpstreamError::TooLarge(_) => error.to_string(),
+        _ => format!("{error}; try again shortly"),
+    };
     problem(code, kind, &detail, CacheStatus::new(outcome, forwarded))
 }
 

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, Either, FutureExt as _, Ready, ready};
 use http::header::HeaderMap;
 use http::{Method, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use quick_cache::sync::Cache;
 use springtide_protocol::clock::Clock;
 use springtide_protocol::version::MinVersion;
 use tokio::time::Instant;
 
 use crate::asked::Fields;
-use crate::body::EdgeBody;
+use crate::body::{Bounded, EdgeBody, linger};
 use crate::collapse::Collapse;
 use crate::entry::Entry;
-use crate::error::EdgeError;
+use crate::error::{EdgeError, UpstreamError};
 use crate::feed::Feed;
 use crate::fill::pass_on;
 use crate::forward::Forward;
@@ -221,8 +221,7 @@ impl Edge {
             .flatten();
         let (mut parts, body) = request.into_parts();
         upstream::remove_hop_by_hop(&mut parts.headers);
-        let request = Request::from_parts(parts, EdgeBody::Stream(body));
-        match self.upstream.send(request).await {
+        match self.pass_body(parts, body).await {
             Ok(response) => {
                 self.outcomes.count(Outcome::Pass);
                 let code = response.status();
@@ -242,6 +241,33 @@ impl Edge {
                 self.outcomes.count(error.facts().2);
                 respond::failed(&error, forwarded)
             }
+        }
+    }
+}
+
+impl Edge {
+    /// Sends a request with its body, up to the bound.
+    async fn pass_body(
+        &self,
+        head: http::request::Parts,
+        body: Incoming,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let Some(most_bytes) = self.settings.request_body_bytes else {
+            return self.upstream.send(Request::from_parts(head, EdgeBody::Stream(body))).await;
+        };
+        if body.size_hint().lower() > most_bytes {
+            tokio::spawn(linger(body));
+            return Err(UpstreamError::TooLarge(most_bytes));
+        }
+        let (body, mut over) = Bounded::new(body, most_bytes);
+        let request = Request::from_parts(head, EdgeBody::Bounded(body));
+        let answer = self.upstream.send(request).await;
+        match over.try_recv() {
+            Ok(rest) => {
+                tokio::spawn(linger(rest));
+                answer.map_err(|_| UpstreamError::TooLarge(most_bytes))
+            }
+            Err(_) => answer,
         }
     }
 }

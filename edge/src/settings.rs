@@ -29,6 +29,8 @@ pub struct EdgeSettings {
     pub header_fields: usize,
     /// Bytes of all fields of one request.
     pub header_bytes: usize,
+    /// The largest body of a request that is passed on; `None` leaves it to the origin.
+    pub request_body_bytes: Option<u64>,
     /// A client's time to send a request's head; also how long a connection may idle.
     pub header_timeout: Duration,
     /// To connect upstream.
@@ -60,6 +62,7 @@ impl EdgeSettings {
             clocks: 65_536,
             header_fields: 100,
             header_bytes: 64 * 1024,
+            request_body_bytes: Some(springtide_protocol::limits::INGEST_BODY_BYTES as u64),
             header_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(120),

@@ -96,6 +96,26 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Whether a file that the plan names is no longer there: another plan, over a
+    /// newer state, may have an answer.
+    #[must_use]
+    pub fn is_missing_file(&self) -> bool {
+        let Self::Internal { source, .. } = self else { return false };
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&**source);
+        while let Some(error) = cause {
+            let io = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+            let text = error.to_string();
+            if io == Some(std::io::ErrorKind::NotFound)
+                || text.contains("No files found that match")
+                || text.contains("No such file or directory")
+            {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
     /// Wraps a cause that is not the client's.
     pub fn internal(what: &'static str) -> impl FnOnce(Source) -> Self {
         move |source| Self::Internal { what, source }

@@ -38,6 +38,7 @@ pub use fingerprint::etag;
 pub use plan::Plan;
 pub use scan_set::ScanSet;
 pub use settings::{EngineSettings, Limits};
+pub use sql_type::sql_type;
 pub use statement::{OutputColumn, Stability, Statement, StatementRequest, TableRead, TableSchema};
 pub use tags::tags;
 

@@ -15,8 +15,10 @@ pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// The SQL type; `None` where a table cannot have such a column.
-pub(crate) fn sql_type(field: &Field) -> Option<String> {
+/// DuckDB's name of a column's type, as `meta` of an answer says it; `None` where a
+/// table cannot have such a column.
+#[must_use]
+pub fn sql_type(field: &Field) -> Option<String> {
     let plain = match field.data_type() {
         DataType::Boolean => "BOOLEAN",
         DataType::Int8 => "TINYINT",

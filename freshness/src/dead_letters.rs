@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use springtide_protocol::{Offset, PartitionId, TableName};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
@@ -26,6 +27,11 @@ mod tests;
 
 /// Keys, values and reasons of one table's letters, unless set otherwise.
 pub const TABLE_BYTES: u64 = 1 << 30;
+
+/// The most letters of one page.
+pub const PAGE_LETTERS: u32 = 100;
+/// Keys and values of one page; a larger letter comes alone.
+pub const PAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// How long a write waits for another.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,6 +56,8 @@ pub struct LetterTopic<'a> {
 /// One record that was kept aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
+    /// Its number: it grows with each letter of any table and never comes again.
+    pub number: i64,
     /// The topic's name.
     pub topic: String,
     /// The topic's id.
@@ -68,13 +76,31 @@ pub struct DeadLetter {
     pub reason: String,
 }
 
+/// Some letters of a table, newest kept first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LetterPage {
+    /// The letters.
+    pub letters: Vec<DeadLetter>,
+    /// Whether there are older ones; the next page is before the last of these.
+    pub has_more: bool,
+}
+
+/// What was thrown away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Discarded {
+    /// Letters.
+    pub letters: u64,
+    /// Bytes of their keys, values and reasons.
+    pub bytes: u64,
+}
+
 /// Why letters could not be kept or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeadLetterError {
     /// The table's bound is reached.
     #[error(
-        "table `{table}` has dead letters of more than {limit_bytes} bytes: correct the producer, then discard them"
+        "table `{table}` has dead letters of more than {limit_bytes} bytes: correct the producer, then discard them with POST /v1/admin/dead-letters/{table}/discard"
     )]
     Full {
         /// The table.
@@ -175,43 +201,64 @@ impl DeadLetters {
         Ok(count.unsigned_abs())
     }
 
-    /// The last `most` letters of a table, newest kept first.
+    /// Letters of a table below a number, at most `most` of them, [`PAGE_LETTERS`] and
+    /// [`PAGE_BYTES`].
     ///
     /// # Errors
     /// [`DeadLetterError::Storage`].
-    pub async fn list(
+    pub async fn page(
         &self,
         table: &TableName,
+        before: Option<i64>,
         most: u32,
-    ) -> Result<Vec<DeadLetter>, DeadLetterError> {
-        sqlx::query(LIST)
+    ) -> Result<LetterPage, DeadLetterError> {
+        let most = most.min(PAGE_LETTERS);
+        let mut rows = sqlx::query(LIST)
             .bind(table.as_str())
-            .bind(most)
+            .bind(before.unwrap_or(i64::MAX))
+            .bind(most + 1)
             .try_map(|row| letter(&row))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|source| self.storage(source))
+            .fetch(&self.pool);
+        let (mut page, mut bytes) = (LetterPage::default(), 0);
+        while let Some(letter) = rows.try_next().await.map_err(|source| self.storage(source))? {
+            bytes += size(letter.key.as_ref()) + size(letter.value.as_ref());
+            let over = !page.letters.is_empty() && bytes > PAGE_BYTES;
+            if over || page.letters.len() == most as usize {
+                page.has_more = true;
+                break;
+            }
+            page.letters.push(letter);
+        }
+        Ok(page)
     }
 
-    /// Throws a table's letters away; returns how many there were.
+    /// Throws a table's letters away, up to the one of this number.
     ///
     /// # Errors
     /// [`DeadLetterError::Storage`].
-    pub async fn discard(&self, table: &TableName) -> Result<u64, DeadLetterError> {
+    pub async fn discard(
+        &self,
+        table: &TableName,
+        up_to: i64,
+    ) -> Result<Discarded, DeadLetterError> {
         let storage = |source| self.storage(source);
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(storage)?;
-        let gone = sqlx::query("DELETE FROM letters WHERE of_table = ?")
+        let (letters, bytes): (i64, i64) = sqlx::query_as(WEIGH)
             .bind(table.as_str())
-            .execute(&mut *transaction)
+            .bind(up_to)
+            .fetch_one(&mut *transaction)
             .await
             .map_err(storage)?;
-        sqlx::query("DELETE FROM held WHERE of_table = ?")
-            .bind(table.as_str())
-            .execute(&mut *transaction)
-            .await
-            .map_err(storage)?;
+        for (statement, number) in [(DELETE, up_to), (SUBTRACT, bytes)] {
+            sqlx::query(statement)
+                .bind(table.as_str())
+                .bind(number)
+                .execute(&mut *transaction)
+                .await
+                .map_err(storage)?;
+        }
         transaction.commit().await.map_err(storage)?;
-        Ok(gone.rows_affected())
+        Ok(Discarded { letters: letters.unsigned_abs(), bytes: bytes.unsigned_abs() })
     }
 
     fn storage(&self, source: sqlx::Error) -> DeadLetterError {
@@ -221,7 +268,7 @@ impl DeadLetters {
 
 const LAYOUT: &str = "
 CREATE TABLE IF NOT EXISTS letters (
-    number INTEGER PRIMARY KEY,
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
     of_table TEXT NOT NULL,
     topic TEXT NOT NULL,
     topic_id BLOB NOT NULL,
@@ -246,8 +293,18 @@ INSERT INTO held (of_table, bytes) VALUES (?, ?)
 ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes RETURNING bytes";
 
 const LIST: &str = "
-SELECT topic, topic_id, partition, offset, timestamp_ms, key, value, reason
-FROM letters WHERE of_table = ? ORDER BY number DESC LIMIT ?";
+SELECT number, topic, topic_id, partition, offset, timestamp_ms, key, value, reason
+FROM letters WHERE of_table = ? AND number < ? ORDER BY number DESC LIMIT ?";
+
+/// Counts bytes as they were counted when the letters were kept.
+const WEIGH: &str = "
+SELECT count(*), coalesce(sum(coalesce(length(key), 0) + coalesce(length(value), 0)
+    + length(CAST(reason AS BLOB))), 0)
+FROM letters WHERE of_table = ? AND number <= ?";
+
+const DELETE: &str = "DELETE FROM letters WHERE of_table = ? AND number <= ?";
+
+const SUBTRACT: &str = "UPDATE held SET bytes = bytes - ?2 WHERE of_table = ?1";
 
 /// Bytes added: none where the letter is there already.
 async fn insert(
@@ -257,8 +314,7 @@ async fn insert(
     letter: &Rejected,
 ) -> Result<i64, sqlx::Error> {
     let reason = letter.reason.detail();
-    let size = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
-    let bytes = size(&letter.key) + size(&letter.value) + reason.len();
+    let bytes = size(letter.key.as_ref()) + size(letter.value.as_ref()) + reason.len();
     let done = sqlx::query(INSERT)
         .bind(table.as_str())
         .bind(topic.name)
@@ -274,10 +330,15 @@ async fn insert(
     Ok(if done.rows_affected() == 0 { 0 } else { i64::try_from(bytes).unwrap_or(i64::MAX) })
 }
 
+fn size(bytes: Option<&Bytes>) -> usize {
+    bytes.map_or(0, Bytes::len)
+}
+
 fn letter(row: &SqliteRow) -> Result<DeadLetter, sqlx::Error> {
     let id: Vec<u8> = row.try_get("topic_id")?;
     let topic_id = Uuid::from_slice(&id).map_err(|source| sqlx::Error::Decode(source.into()))?;
     Ok(DeadLetter {
+        number: row.try_get("number")?,
         topic: row.try_get("topic")?,
         topic_id,
         partition: PartitionId(row.try_get("partition")?),

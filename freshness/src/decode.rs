@@ -3,9 +3,10 @@
 //! a reason; a poison record never shifts another's offset.
 //!
 //! The rule, column by column, is in [`cell`]. In general: a record is one JSON
-//! object in UTF-8; names match exactly; a column without a member is NULL;
-//! members that are no column are ignored; a member given twice is refused;
-//! nothing is rounded, wrapped or parsed out of text silently.
+//! object in UTF-8 with at least one column of the table; names match exactly; a
+//! column without a member is NULL; a member that is no column makes it no row
+//! unless the table ignores those; a member given twice is refused; nothing is
+//! rounded, wrapped or parsed out of text silently.
 //!
 //! It must never know where records come from or where rows go.
 
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use springtide_protocol::{Offset, PartitionId};
 use springtide_relation::TailBatch;
 
+use crate::settings::UnknownColumns;
 use crate::stream::Record;
 
 mod build;
@@ -39,10 +41,10 @@ use row::RowPlan;
 
 /// What the decoder's rules are, as a number: it is raised when the same record
 /// may give another row (part of a table's decode epoch).
-pub const POLICY: u32 = 1;
+pub const POLICY: u32 = 2;
 
 /// Rows of one schema out of records.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Decoder {
     plan: RowPlan,
 }
@@ -78,8 +80,15 @@ impl Decoder {
     ///
     /// # Errors
     /// A column's type that JSON rows cannot carry.
-    pub fn new(schema: SchemaRef) -> Result<Self, UnsupportedColumn> {
-        Ok(Self { plan: RowPlan::new(schema)? })
+    pub fn new(schema: SchemaRef, unknown: UnknownColumns) -> Result<Self, UnsupportedColumn> {
+        Ok(Self { plan: RowPlan::new(schema, unknown)? })
+    }
+
+    /// Whether the stream is to stop at a record that was rejected for this.
+    #[must_use]
+    pub const fn stops_at(&self, reason: &InvalidRow) -> bool {
+        let strict = matches!(self.plan.unknown(), UnknownColumns::Error);
+        strict && matches!(reason, InvalidRow::UnknownColumn { .. })
     }
 
     /// The schema of its rows.

@@ -2,13 +2,16 @@
 //! then added to its topic in one transaction; the receipt is the version from
 //! which the rows can be read. It must never write to the lake.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use springtide_protocol::version::PartialTableVersion;
 use springtide_protocol::{MinVersion, TableName};
 
 use crate::decode::{InvalidBody, validate_ndjson};
 use crate::registry::Freshness;
-use crate::stream::StreamError;
+use crate::stream::{StreamError, StreamSource, TopicDescription};
 
 /// Bodies above this many bytes are validated off the async threads.
 const INLINE_BYTES: usize = 64 * 1024;
@@ -69,17 +72,18 @@ impl Freshness {
         };
         let snapshot = shared.with_core(|core| core.snapshot().clone()).ok_or_else(unavailable)?;
         let source = shared.source().ok_or_else(unavailable)?;
-        let schema = snapshot.schema.clone();
+        let (schema, unknown) = (snapshot.schema.clone(), shared.settings.unknown_columns);
         let records = if body.len() <= INLINE_BYTES {
-            validate_ndjson(&schema, &body)?
+            validate_ndjson(&schema, unknown, &body)?
         } else {
-            let validated = tokio::task::spawn_blocking(move || validate_ndjson(&schema, &body));
+            let validate = move || validate_ndjson(&schema, unknown, &body);
+            let validated = tokio::task::spawn_blocking(validate);
             validated.await.map_err(|_| unavailable())??
         };
         let described = shared.with_core(|core| core.topic().map(|topic| topic.topic_id));
         let topic_id = match described.flatten() {
             Some(id) => id,
-            None => source.describe().await?.topic_id,
+            None => describe(&*source).await?.topic_id,
         };
         let rows = records.len() as u64;
         let offsets = source.produce(records, idempotency_key).await?;
@@ -92,4 +96,11 @@ impl Freshness {
         let tables = [(table.clone(), version)].into();
         Ok(Receipt { rows, min_version: MinVersion { tables } })
     }
+}
+
+/// What the topic is, within the time that a produce may take; nothing was added yet.
+async fn describe(source: &dyn StreamSource) -> Result<TopicDescription, StreamError> {
+    let wait = source.produce_wait();
+    let described = tokio::time::timeout(wait, source.describe()).await;
+    described.unwrap_or_else(|late| Err(StreamError::Unreachable { source: late.into() }))
 }

@@ -121,7 +121,10 @@ impl Ports for Connections {
             }
             StreamKind::Kafka => {
                 let servers = stream.bootstrap_servers.as_deref().unwrap_or_default();
-                let connect = || async { Kafka::connect(servers, &stream.settings) };
+                let connect = || async {
+                    let kafka = Kafka::connect(servers, &stream.settings)?;
+                    Ok::<_, StreamError>(kafka.with_produce_wait(stream.produce_wait))
+                };
                 let kafka = self.kafka.get_or_try_init(connect).await?;
                 if stream.create_topics {
                     kafka.create_topic(topic, stream.partitions).await?;
@@ -138,5 +141,6 @@ fn decoding(table: &TableSettings) -> String {
     let format = match table.format {
         RowFormat::Json => "json",
     };
-    format!("{format}.{POLICY};key={}", table.key.join(","))
+    let unknown = table.unknown_columns.name();
+    format!("{format}.{POLICY};key={};unknown={unknown}", table.key.join(","))
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::dead_letters::{DeadLetter, DeadLetterError, DeadLetters};
+use crate::dead_letters::{DeadLetterError, DeadLetters, Discarded, LetterPage};
 use crate::feed::{Feed, FeedReader};
 use crate::ports::{Connections, Ports};
 use crate::settings::{FreshnessSettings, InvalidSettings};
@@ -197,16 +197,35 @@ impl Freshness {
         Some(self.table(table)?.status())
     }
 
-    /// The last dead letters of a table, newest first.
+    /// Dead letters of a table below a number, newest first.
     ///
     /// # Errors
     /// Where their file cannot be read.
     pub async fn dead_letters(
         &self,
         table: &TableName,
+        before: Option<i64>,
         most: u32,
-    ) -> Result<Vec<DeadLetter>, DeadLetterError> {
-        self.inner.letters.list(table, most).await
+    ) -> Result<LetterPage, DeadLetterError> {
+        self.inner.letters.page(table, before, most).await
+    }
+
+    /// Throws dead letters of a table away, up to the one of this number; a table that
+    /// stopped for want of room goes on by itself.
+    ///
+    /// # Errors
+    /// Where their file cannot be written.
+    pub async fn discard_dead_letters(
+        &self,
+        table: &TableName,
+        up_to: i64,
+    ) -> Result<Discarded, DeadLetterError> {
+        let discarded = self.inner.letters.discard(table, up_to).await?;
+        let left = self.inner.letters.count(table).await?;
+        if let Some(shared) = self.table(table) {
+            shared.keep_dead_letters(left);
+        }
+        Ok(discarded)
     }
 
     /// Commits all rows of a table that are here now; they are in the lake when it

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use springtide_protocol::limits::TOPIC_PARTITIONS;
 
 use crate::stream::journal::RETENTION;
+use crate::stream::kafka::PRODUCE_WAIT;
 
 mod column;
 mod table;
@@ -21,7 +22,7 @@ mod units;
 mod tests;
 
 pub use column::{ColumnSettings, ColumnType, InvalidColumn};
-pub use table::{CommitSettings, RowFormat, TableSettings};
+pub use table::{CommitSettings, RowFormat, TableSettings, UnknownColumns};
 
 /// Everything that this room is told.
 #[derive(Clone, Debug, Deserialize)]
@@ -98,6 +99,10 @@ pub struct StreamSettings {
     /// in the lake and no version in the pin window needs them. Kafka's topics have their own. Default `24h`.
     #[serde(with = "units::duration")]
     pub retention: Duration,
+    /// `produce_wait`: how long an ingest waits for a Kafka broker that does not
+    /// answer; then it is told whether rows may have been added. Default `3s`.
+    #[serde(with = "units::duration")]
+    pub produce_wait: Duration,
     /// `[stream.settings]`: any librdkafka setting, as text. What decides about
     /// correctness (offset reset, commits, isolation) cannot be set here.
     pub settings: BTreeMap<String, String>,
@@ -180,6 +185,7 @@ impl Default for StreamSettings {
             partitions: 1,
             create_topics: false,
             retention: RETENTION,
+            produce_wait: PRODUCE_WAIT,
             settings: BTreeMap::new(),
         }
     }
@@ -255,6 +261,7 @@ impl FreshnessSettings {
             ("tail.round", !self.tail.round.is_zero()),
             ("catalog.refresh", !self.catalog.refresh.is_zero()),
             ("stream.partitions", self.stream.partitions > 0),
+            ("stream.produce_wait", !self.stream.produce_wait.is_zero()),
         ];
         if usize::try_from(self.stream.partitions).is_ok_and(|p| p > TOPIC_PARTITIONS) {
             let what = format!("must be at most {TOPIC_PARTITIONS}: versions name each of them");

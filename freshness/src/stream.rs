@@ -17,6 +17,7 @@ use uuid::Uuid;
 mod error;
 pub mod journal;
 pub mod kafka;
+pub(crate) mod throttle;
 
 pub use error::{BoxedSource, StreamError};
 pub use journal::{Journal, JournalTopic};
@@ -135,13 +136,20 @@ pub trait StreamSource: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StreamError::IdempotencyConflict`] where the key came before with other
-    /// records; [`StreamError::UnknownOutcome`] where they may or may not have
+    /// records; [`StreamError::Unreachable`] where the stream does not answer
+    /// within [`Self::produce_wait`]; [`StreamError::UnknownOutcome`] where they may or may not have
     /// been added; after any other error nothing was added.
     async fn produce(
         &self,
         records: Vec<NewRecord>,
         idempotency_key: Option<&str>,
     ) -> Result<OffsetMap, StreamError>;
+
+    /// How long [`Self::produce`] takes at most before it says that it could not
+    /// be done in time; whoever asks something before it waits no longer.
+    fn produce_wait(&self) -> Duration {
+        kafka::PRODUCE_WAIT
+    }
 }
 
 /// One reader's way through a topic.

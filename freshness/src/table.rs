@@ -38,7 +38,7 @@ use crate::dead_letters::DeadLetters;
 use crate::decode::Decoder;
 use crate::feed::Feed;
 use crate::ports::{Ports, TableLake};
-use crate::stream::StreamError;
+use crate::stream::{StreamError, throttle};
 use committing::{Asks, CommitDone};
 use health::describe;
 use intake::{Intake, IntakeEvent, WAITING_ARRIVALS};
@@ -201,7 +201,10 @@ impl TableLoop {
                 self.follow(directive);
             }
             IntakeEvent::Trouble(reason) => {
-                tracing::warn!(table = %self.shared.name(), reason, "stream");
+                let table = self.shared.name();
+                if let Some(left_out) = throttle::pass(&format!("{table}: {reason}")) {
+                    tracing::warn!(%table, reason, left_out, "stream");
+                }
                 self.shared.health.lock().intake = Some(reason);
             }
         }
@@ -295,7 +298,7 @@ impl TableLoop {
             (core.snapshot().schema.clone(), topic)
         });
         let Some(topic) = topic else { return };
-        let decoder = match Decoder::new(schema) {
+        let decoder = match Decoder::new(schema, self.shared.settings.unknown_columns) {
             Ok(decoder) => decoder,
             Err(error) => {
                 self.shared.health.lock().intake = Some(describe(&error));

@@ -105,6 +105,11 @@ pub(crate) enum Denied {
         "this listener is open beyond this machine and has no token; set `admin_token` to switch writes and /v1/admin on"
     )]
     WritesOff,
+    /// `/v1/admin` is never open.
+    #[error(
+        "/v1/admin always needs a token and this program has none: set `admin_token` under [server], or SPRINGTIDE_SERVER__ADMIN_TOKEN in the environment"
+    )]
+    AdminOff,
     /// A page of another site tries to write.
     #[error("a page of another site may not write here without a token")]
     OtherSite,

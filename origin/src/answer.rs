@@ -10,6 +10,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Response, StatusCode};
 use springtide_engine::Encoding;
 use springtide_protocol::Format;
+use springtide_protocol::etag::Coding;
 
 use crate::access::Identity;
 use crate::body::{Body, empty};
@@ -21,6 +22,7 @@ use crate::queries::PublishedQuery;
 use crate::request::{At, ParameterValue, if_none_match};
 use crate::validators;
 
+use collect::Collected;
 pub(crate) use collect::SpoolSpace;
 pub(crate) use headers::rfc3339;
 pub(crate) use plan::{Planned, plan};
@@ -68,25 +70,28 @@ pub(crate) async fn answer(
     (method, headers): (&Method, &HeaderMap),
     mut timing: Timing,
 ) -> Result<Response<Body>, RequestError> {
-    let planned = plan(origin, question, wanted, identity, &mut timing).await?;
+    let mut planned = plan(origin, question, wanted, identity, &mut timing).await?;
     let format = wanted.encoding.format;
     let coding = negotiate(headers, format);
     let held = validators::held(&planned.etag, coding, if_none_match(headers).as_deref());
-    let etag = held.clone().unwrap_or_else(|| planned.etag.header(coding));
     let mut response = Response::new(empty());
     if held.is_some() {
         metrics::counter!("springtide_origin_not_modified_total").increment(1);
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     } else if *method != Method::HEAD {
-        origin.count_execution();
-        let limits = origin.settings.limits;
-        let mut run = origin.engine.execute(planned.plan.clone(), wanted.encoding, limits).await?;
-        timing.mark("execute");
-        let collected = collect::collect(&mut run, coding, &origin.spool).await?;
-        timing.mark("encode");
+        let collected = match run(origin, &planned, wanted, coding, &mut timing).await {
+            // Whoever owns the lake expired what was pinned: what is current now may be there.
+            Err(RequestError::Engine(error)) if error.is_missing_file() => {
+                tracing::warn!(%error, "a data file is gone; planning again");
+                planned = plan(origin, question, wanted, identity, &mut timing).await?;
+                run(origin, &planned, wanted, coding, &mut timing).await?
+            }
+            collected => collected?,
+        };
         headers::content_length(response.headers_mut(), collected.bytes());
         *response.body_mut() = collected.into_body();
     }
+    let etag = held.clone().unwrap_or_else(|| planned.etag.header(coding));
     let lifetimes = question.lifetimes(origin);
     let now_micros = origin.now_micros();
     let facts = headers::Facts {
@@ -104,4 +109,21 @@ pub(crate) async fn answer(
     };
     facts.write(response.headers_mut())?;
     Ok(response)
+}
+
+/// Executes a plan and gathers its whole body.
+async fn run(
+    origin: &Origin,
+    planned: &Planned,
+    wanted: &Wanted,
+    coding: Coding,
+    timing: &mut Timing,
+) -> Result<Collected, RequestError> {
+    origin.count_execution();
+    let limits = origin.settings.limits;
+    let mut run = origin.engine.execute(planned.plan.clone(), wanted.encoding, limits).await?;
+    timing.mark("execute");
+    let collected = collect::collect(&mut run, coding, &origin.spool).await?;
+    timing.mark("encode");
+    Ok(collected)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use springtide_engine::EngineError;
+use springtide_freshness::dead_letters::DeadLetterError;
 use springtide_freshness::{CommitError, IngestError, PinError};
 use springtide_protocol::TableName;
 use springtide_protocol::canonical::InvalidUrl;
@@ -14,7 +15,7 @@ use springtide_protocol::version::InvalidVersion;
 
 use crate::access::{Denied, InvalidAccess};
 use crate::queries::{Finding, QueryFileError};
-use crate::route::NoRoute;
+use crate::route::{NoRoute, formats};
 
 /// Why an origin does not start.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,8 @@ pub(crate) enum RequestError {
     AdhocOff,
     #[error("there is no published query `{name}`{}; /v1/queries lists them", did_you_mean(.nearest))]
     UnknownQuery { name: String, nearest: Option<String> },
+    #[error("published query `{name}` has no format `{suffix}`; answers come as {}", formats())]
+    QueryFormat { name: String, suffix: String },
     #[error("the file of published query `{0}` does not hold: {1}")]
     BrokenQuery(String, #[source] Arc<QueryFileError>),
     #[error("published query `{0}` does not hold: {1}")]
@@ -101,6 +104,14 @@ pub(crate) enum RequestError {
     PurgeBody(#[source] serde_json::Error),
     #[error("`tags` must name 1 to {0} tags")]
     PurgeTags(usize),
+    #[error(
+        "the body must be JSON such as {{\"up_to\":17}}, the number of the newest letter to go"
+    )]
+    DiscardBody(#[source] serde_json::Error),
+    #[error("`{0}` must be a whole number from 1")]
+    Number(&'static str),
+    #[error(transparent)]
+    DeadLetters(#[from] DeadLetterError),
     #[error("`Last-Event-ID` is not an id of this feed")]
     EventId,
     #[error("{limit} {what} are served at once already; try again shortly")]

@@ -65,7 +65,7 @@ pub(crate) fn metrics(origin: &Origin) -> Response<Body> {
     response
 }
 
-/// What is known only when asked.
+/// What is known only when asked; the tables themselves tell of their tails.
 #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
 fn gauges(origin: &Origin) {
     let now_micros = origin.now_micros();
@@ -77,11 +77,8 @@ fn gauges(origin: &Origin) {
         };
         if let Some(as_of) = status.as_of_micros {
             let lag = now_micros.saturating_sub(as_of).max(0) as f64 / 1e6;
-            gauge("springtide_table_lag_s", lag);
+            gauge("springtide_table_lag_seconds", lag);
         }
-        gauge("springtide_table_tail_rows", status.tail_rows as f64);
-        gauge("springtide_table_tail_memory_bytes", status.tail_memory_bytes as f64);
-        gauge("springtide_table_tail_disk_bytes", status.tail_disk_bytes as f64);
         gauge("springtide_table_dead_letters", status.dead_letters as f64);
     }
 }

@@ -22,7 +22,7 @@ pub(crate) async fn ingest(
     origin: &Origin,
     table: &TableName,
     head: &HeaderMap,
-    body: Incoming,
+    body: &mut Incoming,
 ) -> Result<Response<Body>, RequestError> {
     origin.writers.check(head)?;
     declared(origin, table)?;
@@ -61,7 +61,7 @@ pub(crate) fn declared(origin: &Origin, table: &TableName) -> Result<(), Request
 pub(crate) async fn read(
     origin: &Origin,
     head: &HeaderMap,
-    body: Incoming,
+    body: &mut Incoming,
     limit_bytes: usize,
 ) -> Result<Bytes, RequestError> {
     if let Some(coding) = head.get(header::CONTENT_ENCODING).filter(|c| *c != "identity") {

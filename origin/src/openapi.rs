@@ -80,6 +80,16 @@ fn fixed() -> Vec<(&'static str, &'static str, Value)> {
         ("/v1/ingest/{table}", "post", ingest(&table)),
         ("/v1/admin/commit/{table}", "post", with_table(read("Commits the tail to the lake"))),
         ("/v1/admin/purge", "post", read("Marks answers stale by tag")),
+        (
+            "/v1/admin/dead-letters/{table}",
+            "get",
+            with_table(read("Records of the stream that are no rows, newest first")),
+        ),
+        (
+            "/v1/admin/dead-letters/{table}/discard",
+            "post",
+            with_table(read("Throws dead letters away, up to a number")),
+        ),
         ("/healthz", "get", read("Whether the process answers")),
         ("/readyz", "get", read("Whether every part is there, and why not")),
         ("/metrics", "get", read("Metrics in Prometheus' text form")),

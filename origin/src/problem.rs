@@ -113,11 +113,14 @@ fn tell(error: &RequestError) -> Told {
             told(Kind::InvalidRequest)
         }
         E::BodyMissing | E::IdempotencyKey | E::EventId => told(Kind::InvalidRequest),
-        E::PurgeBody(_) | E::PurgeTags(_) => told(Kind::InvalidRequest),
+        E::PurgeBody(_) | E::PurgeTags(_) | E::DiscardBody(_) => told(Kind::InvalidRequest),
+        E::DeadLetters(_) => told(Kind::Unavailable).retry(RETRY_SECONDS),
+        E::Number(name) => told(Kind::InvalidParameter).with("parameter", *name),
         E::Route(NoRoute::Method { allow, .. } | NoRoute::Options { allow }) => {
             Told { allow: Some(allow), ..told(Kind::MethodNotAllowed) }
         }
-        E::Route(_) | E::UnknownQuery { .. } | E::UnknownTable { .. } => told(Kind::NotFound),
+        E::Route(_) | E::UnknownQuery { .. } | E::QueryFormat { .. } => told(Kind::NotFound),
+        E::UnknownTable { .. } => told(Kind::NotFound),
         E::Parameter(invalid) => told(Kind::InvalidParameter).with("parameter", invalid.name()),
         E::RepeatedReserved(name) => told(Kind::InvalidParameter).with("parameter", *name),
         E::Numbers => told(Kind::InvalidParameter).with("parameter", "numbers"),
@@ -151,9 +154,8 @@ fn tell(error: &RequestError) -> Told {
 fn tell_denied(denied: &Denied, error: &RequestError) -> Told {
     let kind = match denied {
         Denied::Token(_) | Denied::TokenMissing(_) => ProblemKind::Unauthorized,
-        Denied::Table(_) | Denied::Claim(..) | Denied::WritesOff | Denied::OtherSite => {
-            ProblemKind::Forbidden
-        }
+        Denied::Table(_) | Denied::Claim(..) | Denied::WritesOff => ProblemKind::Forbidden,
+        Denied::AdminOff | Denied::OtherSite => ProblemKind::Forbidden,
     };
     Told::new(kind, error)
 }
@@ -179,6 +181,14 @@ fn tell_engine(engine: &EngineError, error: &RequestError) -> Told {
             told(Kind::Overloaded).retry(RETRY_SECONDS)
         }
         EngineError::SchemaChanged { .. } => told(Kind::TableUnavailable).retry(RETRY_SECONDS),
+        gone if gone.is_missing_file() => {
+            let mut told = told(Kind::Unavailable).retry(RETRY_SECONDS);
+            told.problem.detail =
+                "a data file of the lake is not there, also not after a second look; was it \
+                 removed by hand, or its snapshot expired before the pin window ended?"
+                    .to_owned();
+            told
+        }
         _ => {
             let mut told = told(Kind::Internal);
             told.problem.detail =

@@ -42,6 +42,10 @@ pub(crate) enum Route {
     Commit(TableName),
     /// `POST /v1/admin/purge`
     Purge,
+    /// `/v1/admin/dead-letters/{table}`
+    DeadLetters(TableName),
+    /// `POST /v1/admin/dead-letters/{table}/discard`
+    Discard(TableName),
 }
 
 /// Why there is no route.
@@ -52,6 +56,12 @@ pub(crate) enum NoRoute {
         "there is nothing at `{0}`; /openapi.json lists every URL, /v1/queries the published queries"
     )]
     NotFound(String),
+    /// A suffix that is no format.
+    #[error("there is no format `{suffix}`; answers come as {}", formats())]
+    Format {
+        /// As it was asked for.
+        suffix: String,
+    },
     /// A name that cannot be a table's.
     #[error(transparent)]
     TableName(#[from] springtide_protocol::ids::InvalidTableName),
@@ -69,6 +79,11 @@ pub(crate) enum NoRoute {
         /// The value of `Allow`.
         allow: &'static str,
     },
+}
+
+/// The suffixes of paths, as a sentence lists them.
+pub(crate) fn formats() -> String {
+    Format::ALL.map(|format| format!(".{}", format.suffix())).join(", ")
 }
 
 const READ: &str = "GET, HEAD, OPTIONS";
@@ -112,7 +127,13 @@ impl Route {
             ["v1", "ingest", table] => Self::Ingest(table.parse()?),
             ["v1", "admin", "commit", table] => Self::Commit(table.parse()?),
             ["v1", "admin", "purge"] => Self::Purge,
+            ["v1", "admin", "dead-letters", table] => Self::DeadLetters(table.parse()?),
+            ["v1", "admin", "dead-letters", table, "discard"] => Self::Discard(table.parse()?),
             ["v1", last] if Format::split(last).0 == "sql" => Self::Sql(Format::split(last).1),
+            ["v1", last] if last.starts_with("sql.") => {
+                let suffix = last.trim_start_matches("sql.").chars().take(40).collect();
+                return Err(NoRoute::Format { suffix });
+            }
             _ => {
                 let path = format!("/{}", segments.join("/"));
                 return Err(NoRoute::NotFound(path.chars().take(200).collect()));
@@ -122,7 +143,7 @@ impl Route {
 
     /// Whether it changes something.
     pub(crate) const fn writes(&self) -> bool {
-        matches!(self, Self::Ingest(_) | Self::Commit(_) | Self::Purge)
+        matches!(self, Self::Ingest(_) | Self::Commit(_) | Self::Purge | Self::Discard(_))
     }
 
     /// The path's template: the label of logs and metrics, bounded in number.
@@ -145,6 +166,8 @@ impl Route {
             Self::Ingest(_) => "/v1/ingest/{table}",
             Self::Commit(_) => "/v1/admin/commit/{table}",
             Self::Purge => "/v1/admin/purge",
+            Self::DeadLetters(_) => "/v1/admin/dead-letters/{table}",
+            Self::Discard(_) => "/v1/admin/dead-letters/{table}/discard",
         }
     }
 }
@@ -194,6 +217,10 @@ mod tests {
         for target in ["/v2/sql", "/v1", "/v1/sql/x", "/v1/sqlx", "/v1/q", "/v1/q/a/b", "/x"] {
             assert!(matches!(find(Method::GET, target), Err(NoRoute::NotFound(_))), "{target}");
         }
+        let Err(format) = find(Method::GET, "/v1/sql.xml?q=x") else { panic!("no such format") };
+        let told =
+            "there is no format `xml`; answers come as .json, .csv, .ndjson, .arrow, .parquet";
+        assert_eq!(format.to_string(), told);
         assert!(matches!(find(Method::GET, "/v1/tables/No!"), Err(NoRoute::TableName(_))));
     }
 }

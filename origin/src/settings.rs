@@ -27,10 +27,10 @@ pub struct OriginSettings {
     pub limits: Limits,
     /// How long a request waits for its minimum version.
     pub min_version_wait: Duration,
-    /// The bearer token of writes and `/v1/admin`.
+    /// The bearer token of writes and `/v1/admin`; without one `/v1/admin` is off.
     pub admin_token: Option<String>,
-    /// Whether the listener can be reached from other machines. Then writes and
-    /// `/v1/admin` are off unless there is a token.
+    /// Whether the listener can be reached from other machines. Then writes are
+    /// off unless there is a token.
     pub beyond_loopback: bool,
     /// Whether pages of any site may read answers (`Access-Control-Allow-Origin: *`).
     pub any_site_reads: bool,

@@ -85,6 +85,12 @@ async fn respond(
 pub(crate) fn published(origin: &Origin, name: &str) -> Result<Arc<PublishedQuery>, RequestError> {
     let entries = origin.queries.entries();
     let Some(entry) = entries.get(name) else {
+        if let Some((stem, suffix)) =
+            name.rsplit_once('.').filter(|(s, _)| entries.contains_key(*s))
+        {
+            let suffix = suffix.chars().take(40).collect();
+            return Err(RequestError::QueryFormat { name: stem.to_owned(), suffix });
+        }
         let nearest = nearest(name, entries.keys().map(String::as_str));
         let name = name.chars().take(80).collect();
         return Err(RequestError::UnknownQuery { name, nearest });

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
+use springtide_engine::sql_type;
 use springtide_freshness::{TableDescription, TableStatus};
 use springtide_protocol::{MinVersion, TableName};
 
@@ -89,7 +90,7 @@ fn describe(origin: &Origin, table: &TableName, known: Option<&TableDescription>
         let columns = known.schema.fields().iter().map(|field| {
             json!({
                 "name": field.name(),
-                "type": field.data_type().to_string(),
+                "type": sql_type(field),
                 "nullable": field.is_nullable(),
             })
         });

@@ -44,7 +44,8 @@ fn script(arguments: &[&str]) -> String {
 /// A house whose topic is its own.
 fn house(broker: &str, topic: &str) -> House {
     let stream = format!(
-        "[stream]\ntype = \"kafka\"\nbootstrap_servers = \"{broker}\"\ncreate_topics = true\npartitions = 3\n"
+        "[stream]\ntype = \"kafka\"\nbootstrap_servers = \"{broker}\"\ncreate_topics = true\npartitions = 3\n\
+         produce_wait = \"30s\"\n"
     );
     let house = House::with(&stream);
     let file = house.path().join("springtide.toml");

@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use std::time::Duration;
 
-use super::world::{World, answer};
+use super::world::{Reply, World, answer};
 
 const TAGS: &str = "t:flights/2001-03-31";
 
@@ -26,13 +26,18 @@ async fn a_miss_and_then_a_hit() {
     assert_eq!(hit.field("content-length"), "4");
     assert_eq!(hit.field("cache-control"), "public, max-age=0, s-maxage=1, stale-if-error=60");
     assert!(hit.fields.contains_key("age") && hit.fields.contains_key("date"));
-    // The hold is for our own edges; the id was the fill's.
-    for name in ["springtide-cache-control", "x-request-id"] {
-        assert!(
-            !hit.fields.contains_key(name) && !miss.fields.contains_key("springtide-cache-control"),
-            "{name}"
-        );
+    // The hold is for our own edges.
+    for reply in [&hit, &miss] {
+        assert!(!reply.fields.contains_key("springtide-cache-control"));
     }
+    // What speaks of the exchange goes to the one who waited for it.
+    let timings =
+        |reply: &Reply| reply.fields.get_all("server-timing").iter().cloned().collect::<Vec<_>>();
+    assert_eq!(miss.field("x-request-id"), "of-the-fill");
+    assert_eq!(timings(&miss)[..2], ["plan;dur=1.5", "execute;dur=2.5"]);
+    assert!(timings(&miss)[2].to_str().unwrap().starts_with("edge;dur="));
+    assert!(!hit.fields.contains_key("x-request-id"), "the id was the fill's");
+    assert_eq!(timings(&hit), ["edge;desc=\"hit\""]);
     assert_eq!(world.asked(), 1);
     assert_eq!(world.seen()[0].target, "/v1/q/a.json?a=1&b=2");
 }

@@ -224,3 +224,87 @@ async fn a_url_without_canonical_form_is_the_origins_to_refuse() {
     let reply = world.get("/v1/q/%zz").await;
     assert_eq!((reply.status, reply.detail()), (StatusCode::BAD_REQUEST, "pass"));
 }
+
+/// Sends a body in chunks over a plain connection and reads what comes back,
+/// while it is still sending.
+async fn post_chunked(world: &World, chunks: usize) -> (String, usize) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let stream = tokio::net::TcpStream::connect(world.address()).await.unwrap();
+    let (mut read, mut write) = stream.into_split();
+    let sending = tokio::spawn(async move {
+        let head =
+            "POST /v1/ingest/flights HTTP/1.1\r\nhost: edge\r\ntransfer-encoding: chunked\r\n\r\n";
+        write.write_all(head.as_bytes()).await.unwrap();
+        let mut chunk = b"2710\r\n".to_vec();
+        chunk.extend([b'x'; 10_000]);
+        chunk.extend(b"\r\n");
+        let mut sent = 0;
+        for _ in 0..chunks {
+            if write.write_all(&chunk).await.is_err() {
+                break;
+            }
+            sent += 1;
+        }
+        let _ = write.write_all(b"0\r\n\r\n").await;
+        (sent, write)
+    });
+    let (mut got, mut buffer) = (Vec::new(), [0; 4096]);
+    let whole = |got: &[u8]| {
+        let text = String::from_utf8_lossy(got).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let length = head.to_lowercase();
+        let length = length.split_once("content-length: ")?.1;
+        let length: usize = length.split("\r\n").next()?.parse().ok()?;
+        (body.len() >= length).then(|| text.clone())
+    };
+    let text = loop {
+        match read.read(&mut buffer).await {
+            Ok(0) => panic!("closed without an answer: {}", String::from_utf8_lossy(&got)),
+            Ok(bytes) => got.extend(&buffer[..bytes]),
+            Err(error) => panic!("the connection was reset before its answer: {error}"),
+        }
+        if let Some(text) = whole(&got) {
+            break text;
+        }
+    };
+    (text, sending.await.unwrap().0)
+}
+
+#[tokio::test]
+async fn a_chunked_body_over_the_bound_is_too_large_here_as_there() {
+    let world = World::with(
+        |request| async move {
+            // An origin that refuses as soon as it can.
+            let read = http_body_util::Limited::new(request.into_body(), 50_000).collect().await;
+            let status = if read.is_ok() { 202 } else { 413 };
+            Response::builder().status(status).body(whole("read")).unwrap()
+        },
+        |settings| {
+            settings.follows_changes = false;
+            settings.request_body_bytes = Some(50_000);
+        },
+    )
+    .await;
+    let (answer, sent) = post_chunked(&world, 500).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains("application/problem+json"), "{answer}");
+    assert!(answer.contains("over 50000 bytes"), "{answer}");
+    assert_eq!(sent, 500, "the sender is heard out, not reset");
+    let (answer, _) = post_chunked(&world, 5).await;
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_that_names_too_large_a_length_does_not_travel() {
+    let world = World::with(
+        |_| async { Response::builder().status(202).body(whole("")).unwrap() },
+        |settings| {
+            settings.follows_changes = false;
+            settings.request_body_bytes = Some(3);
+        },
+    )
+    .await;
+    let reply = world.ask(Method::POST, "/v1/ingest/flights", &[], "{}\n{}\n").await;
+    assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(world.asked(), 0);
+}

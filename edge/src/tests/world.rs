@@ -115,6 +115,11 @@ impl World {
         Self { edge, clock, address, seen, client, origin, _stop: stop.drop_guard() }
     }
 
+    /// Where the edge listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) async fn get(&self, target: &str) -> Reply {
         self.ask(Method::GET, target, &[], "").await
     }
@@ -244,6 +249,8 @@ pub(crate) fn answer(offset: u64, tags: &str, body: &str) -> Response<Body> {
         .header("springtide-as-of", rfc3339(START_MICROS))
         .header("springtide-lag-ms", "0")
         .header("x-request-id", "of-the-fill")
+        .header("server-timing", "plan;dur=1.5")
+        .header("server-timing", "execute;dur=2.5")
         .header("cache-tag", tags);
     response.body(whole(body)).unwrap()
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::kind::UnsupportedColumn;
 use super::row::{InvalidRow, RowPlan};
+use crate::settings::UnknownColumns;
 use crate::stream::NewRecord;
 
 /// Rows that one body may hold.
@@ -50,8 +51,12 @@ pub enum InvalidBody {
 ///
 /// # Errors
 /// The first line that is no row of `schema`, or a bound that is passed.
-pub fn validate_ndjson(schema: &SchemaRef, body: &Bytes) -> Result<Vec<NewRecord>, InvalidBody> {
-    let plan = RowPlan::new(Arc::clone(schema))?;
+pub fn validate_ndjson(
+    schema: &SchemaRef,
+    unknown: UnknownColumns,
+    body: &Bytes,
+) -> Result<Vec<NewRecord>, InvalidBody> {
+    let plan = RowPlan::new(Arc::clone(schema), unknown)?;
     let mut cells = plan.cells();
     let mut records = Vec::new();
     for (index, line) in body.split(|byte| *byte == b'\n').enumerate() {

@@ -13,6 +13,10 @@ use serde_json::value::RawValue;
 
 use super::cell::{self, Cell, InvalidCell};
 use super::kind::{Kind, Member, UnsupportedColumn};
+use crate::settings::UnknownColumns;
+
+/// The most characters of an unknown column's name that are told.
+const NAME_CHARS: usize = 100;
 
 /// Why a record is no row.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +43,17 @@ pub enum InvalidRow {
         /// The column.
         column: String,
     },
+    /// A member is no column, and the table does not ignore those.
+    #[error("there is no column `{column}`{}", did_you_mean(.nearest.as_deref()))]
+    UnknownColumn {
+        /// The member's name.
+        column: String,
+        /// The column that looks most like it.
+        nearest: Option<String>,
+    },
+    /// No member is a column: a row of NULLs alone that nobody meant.
+    #[error("no member is a column of the table")]
+    NoColumn,
     /// A value does not fit its column.
     #[error("column `{column}`: {source}")]
     Value {
@@ -54,10 +69,11 @@ impl InvalidRow {
     #[must_use]
     pub fn column(&self) -> Option<&str> {
         match self {
-            Self::Missing { column } | Self::Repeated { column } | Self::Value { column, .. } => {
-                Some(column)
-            }
-            Self::Tombstone | Self::NotUtf8(_) | Self::NotJson(_) => None,
+            Self::Missing { column }
+            | Self::Repeated { column }
+            | Self::UnknownColumn { column, .. }
+            | Self::Value { column, .. } => Some(column),
+            Self::Tombstone | Self::NotUtf8(_) | Self::NotJson(_) | Self::NoColumn => None,
         }
     }
 
@@ -73,11 +89,14 @@ impl InvalidRow {
 
     pub(super) fn within(mut self, outer: &str) -> Self {
         match &mut self {
-            Self::Missing { column } | Self::Repeated { column } | Self::Value { column, .. } => {
+            Self::Missing { column }
+            | Self::Repeated { column }
+            | Self::UnknownColumn { column, .. }
+            | Self::Value { column, .. } => {
                 column.insert(0, '.');
                 column.insert_str(0, outer);
             }
-            Self::Tombstone | Self::NotUtf8(_) | Self::NotJson(_) => {}
+            Self::Tombstone | Self::NotUtf8(_) | Self::NotJson(_) | Self::NoColumn => {}
         }
         self
     }
@@ -88,12 +107,20 @@ impl InvalidRow {
 pub(super) struct RowPlan {
     schema: SchemaRef,
     columns: Vec<Member>,
+    unknown: UnknownColumns,
 }
 
 impl RowPlan {
-    pub(super) fn new(schema: SchemaRef) -> Result<Self, UnsupportedColumn> {
+    pub(super) fn new(
+        schema: SchemaRef,
+        unknown: UnknownColumns,
+    ) -> Result<Self, UnsupportedColumn> {
         let columns = schema.fields().iter().map(|f| Member::new(f)).collect::<Result<_, _>>()?;
-        Ok(Self { schema, columns })
+        Ok(Self { schema, columns, unknown })
+    }
+
+    pub(super) const fn unknown(&self) -> UnknownColumns {
+        self.unknown
     }
 
     pub(super) const fn schema(&self) -> &SchemaRef {
@@ -118,7 +145,8 @@ impl RowPlan {
         let text = std::str::from_utf8(value.ok_or(InvalidRow::Tombstone)?)?;
         cells.clear();
         cells.resize(self.columns.len(), Cell::Null);
-        read_members(&self.columns, text, cells)
+        let found = read_members(&self.columns, text, cells, self.unknown)?;
+        if found { Ok(()) } else { Err(InvalidRow::NoColumn) }
     }
 }
 
@@ -128,7 +156,7 @@ pub(super) fn read_struct<'a>(
     raw: &'a str,
 ) -> Result<Vec<Cell<'a>>, InvalidRow> {
     let mut cells = vec![Cell::Null; members.len()];
-    read_members(members, raw, &mut cells)?;
+    read_members(members, raw, &mut cells, UnknownColumns::Ignore)?;
     Ok(cells)
 }
 
@@ -151,21 +179,24 @@ pub(super) fn read_map<'a>(
     entries.into_iter().map(|(key, raw)| Ok((key, cell::read(value, raw)?))).collect()
 }
 
+/// Whether any member was there.
 fn read_members<'a>(
     members: &[Member],
     text: &'a str,
     cells: &mut [Cell<'a>],
-) -> Result<(), InvalidRow> {
+    unknown: UnknownColumns,
+) -> Result<bool, InvalidRow> {
     let mut found = vec![false; members.len()];
     let mut first_fault = None;
-    parse(text, Object { members, cells, found: &mut found, fault: &mut first_fault })?;
+    let fault = &mut first_fault;
+    parse(text, Object { members, cells, unknown, found: &mut found, fault })?;
     if let Some(fault) = first_fault {
         return Err(fault);
     }
     let missing = members.iter().zip(&found).find(|(member, found)| member.required && !**found);
     match missing {
         Some((member, _)) => Err(InvalidRow::Missing { column: member.name.clone() }),
-        None => Ok(()),
+        None => Ok(found.contains(&true)),
     }
 }
 
@@ -181,6 +212,7 @@ fn parse<'a, S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> Result<S::Value,
 struct Object<'m, 'a> {
     members: &'m [Member],
     cells: &'m mut [Cell<'a>],
+    unknown: UnknownColumns,
     found: &'m mut [bool],
     fault: &'m mut Option<InvalidRow>,
 }
@@ -202,10 +234,16 @@ impl<'a> Visitor<'a> for Object<'_, 'a> {
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
         let mut likely = 0;
-        while let Some(index) = map.next_key_seed(Name { members: self.members, likely })? {
-            let Some(index) = index else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
+        let names = self.unknown != UnknownColumns::Ignore;
+        while let Some(name) = map.next_key_seed(Name { members: self.members, likely, names })? {
+            let index = match name {
+                Named::Column(index) => index,
+                Named::Unknown(name) => {
+                    map.next_value::<IgnoredAny>()?;
+                    let fault = name.map(|name| unknown_column(name, self.members));
+                    *self.fault = self.fault.take().or(fault);
+                    continue;
+                }
             };
             likely = index + 1;
             let raw: &'a RawValue = map.next_value()?;
@@ -228,10 +266,18 @@ impl<'a> Visitor<'a> for Object<'_, 'a> {
 struct Name<'m> {
     members: &'m [Member],
     likely: usize,
+    /// Whether the name of what is no column is wanted.
+    names: bool,
+}
+
+/// A member by its name.
+enum Named {
+    Column(usize),
+    Unknown(Option<String>),
 }
 
 impl<'a> DeserializeSeed<'a> for Name<'_> {
-    type Value = Option<usize>;
+    type Value = Named;
 
     fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
@@ -239,7 +285,7 @@ impl<'a> DeserializeSeed<'a> for Name<'_> {
 }
 
 impl Visitor<'_> for Name<'_> {
-    type Value = Option<usize>;
+    type Value = Named;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a member's name")
@@ -247,11 +293,28 @@ impl Visitor<'_> for Name<'_> {
 
     fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
         let likely = self.members.get(self.likely).filter(|member| member.name == name);
-        Ok(match likely {
+        let index = match likely {
             Some(_) => Some(self.likely),
             None => self.members.iter().position(|member| member.name == name),
+        };
+        Ok(match index {
+            Some(index) => Named::Column(index),
+            None => Named::Unknown(self.names.then(|| name.chars().take(NAME_CHARS).collect())),
         })
     }
+}
+
+fn unknown_column(column: String, members: &[Member]) -> InvalidRow {
+    let lower = column.to_lowercase();
+    let distance = |name: &&str| strsim::damerau_levenshtein(&lower, &name.to_lowercase());
+    let most = (column.chars().count() / 3).clamp(1, 3);
+    let names = members.iter().map(|member| member.name.as_str());
+    let nearest = names.min_by_key(distance).filter(|name| distance(name) <= most);
+    InvalidRow::UnknownColumn { nearest: nearest.map(str::to_owned), column }
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
 struct RawElements;

@@ -25,6 +25,15 @@ pub struct TableSettings {
     /// `format`: how a message holds a row. Default `json`.
     #[serde(default)]
     pub format: RowFormat,
+    /// `unknown_columns`: what becomes of a row with a member that is no column:
+    /// `collect` (a record of the stream becomes a dead letter, an ingest is refused
+    /// and names line and column), `ignore` (the member is passed over) or `error` (as
+    /// `collect` for an ingest; the stream is not read past such a record until the
+    /// table has the column or this key is changed). Members within a nested column
+    /// are not looked at. A row without any column of the table is never taken.
+    /// Default `collect`.
+    #[serde(default)]
+    pub unknown_columns: UnknownColumns,
     /// `columns`: for a table that does not exist yet.
     #[serde(default)]
     pub columns: Vec<ColumnSettings>,
@@ -55,6 +64,31 @@ pub enum RowFormat {
     /// One JSON object.
     #[default]
     Json,
+}
+
+/// What becomes of a row with a member that is no column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownColumns {
+    /// It is no row, and the stream is not read past it.
+    Error,
+    /// The member is passed over.
+    Ignore,
+    /// It is no row: kept aside, or refused.
+    #[default]
+    Collect,
+}
+
+impl UnknownColumns {
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Ignore => "ignore",
+            Self::Collect => "collect",
+        }
+    }
 }
 
 /// `commit = { every = "10s", rows = 100_000, bytes = "64MiB" }`: the first that is reached.

@@ -12,6 +12,7 @@ const FLIGHTS: &str = r#"
     [stream]
     type = "kafka"
     bootstrap_servers = "127.0.0.1:9092"
+    produce_wait = "5s"
     [stream.settings]
     "client.id" = "springtide"
 
@@ -38,6 +39,8 @@ fn read(text: &str) -> Result<FreshnessSettings, String> {
 fn the_documented_shape_is_read() {
     let settings = read(FLIGHTS).unwrap();
     assert_eq!(settings.pin_window, Duration::from_secs(1800));
+    assert_eq!(settings.stream.produce_wait, Duration::from_secs(5));
+    assert_eq!(StreamSettings::default().produce_wait, Duration::from_secs(3));
     assert_eq!(settings.tail.memory, 64 << 20);
     assert_eq!(settings.tail.segment_rows, 32_768);
     let table = &settings.tables[0];

@@ -17,6 +17,7 @@ use springtide_protocol::limits::TOPIC_PARTITIONS;
 
 use super::{NewRecord, StreamError, StreamReader, StreamSource, TopicDescription, Watermarks};
 
+mod attempt;
 mod configuration;
 mod context;
 mod failure;
@@ -30,6 +31,7 @@ mod tests;
 
 pub use produce::REMEMBERED_KEYS;
 
+use attempt::Attempt;
 use configuration::Configuration;
 use context::Context;
 use produce::Producers;
@@ -38,6 +40,8 @@ use query::Queries;
 /// How long a broker's answer to one question is waited for.
 pub const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a produce is waited for, unless set otherwise.
+pub const PRODUCE_WAIT: Duration = Duration::from_secs(3);
 /// How long an end that lies below what was read before is asked for again: a
 /// broker that has just started may tell an older one.
 const BEYOND_END_PATIENCE: Duration = Duration::from_secs(3);
@@ -47,6 +51,7 @@ const BEYOND_END_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug)]
 pub struct Kafka {
     shared: Arc<Shared>,
+    produce_wait: Duration,
 }
 
 #[derive(Debug)]
@@ -61,6 +66,7 @@ struct Shared {
 pub struct KafkaTopic {
     shared: Arc<Shared>,
     topic: Arc<str>,
+    produce_wait: Duration,
 }
 
 impl Kafka {
@@ -78,13 +84,21 @@ impl Kafka {
         let configuration = Configuration::new(bootstrap_servers, settings)?;
         let queries = Queries::new(&configuration)?;
         let producers = Producers::new(&configuration);
-        Ok(Self { shared: Arc::new(Shared { configuration, queries, producers }) })
+        let shared = Arc::new(Shared { configuration, queries, producers });
+        Ok(Self { shared, produce_wait: PRODUCE_WAIT })
+    }
+
+    /// The same cluster, waiting for each produce as long as this.
+    #[must_use]
+    pub fn with_produce_wait(self, produce_wait: Duration) -> Self {
+        Self { produce_wait, ..self }
     }
 
     /// A topic; whether it exists shows at the first call.
     #[must_use]
     pub fn topic(&self, name: &str) -> KafkaTopic {
-        KafkaTopic { shared: Arc::clone(&self.shared), topic: name.into() }
+        let (shared, produce_wait) = (Arc::clone(&self.shared), self.produce_wait);
+        KafkaTopic { shared, topic: name.into(), produce_wait }
     }
 
     /// Makes a topic with the broker's default replication; one that is there
@@ -188,10 +202,18 @@ impl StreamSource for KafkaTopic {
     ) -> Result<OffsetMap, StreamError> {
         let key = idempotency_key.map(super::journal::checked_key).transpose()?;
         let (shared, topic) = (Arc::clone(&self.shared), Arc::clone(&self.topic));
+        let attempt = Arc::new(Attempt::new(self.produce_wait, key.is_some()));
+        let own = Arc::clone(&attempt);
         // Its own task: a caller that goes away must not leave the outcome to chance.
         let done =
-            tokio::spawn(async move { shared.producers.produce(&topic, records, key).await });
-        done.await.map_err(|source| StreamError::UnknownOutcome { source: source.into() })?
+            tokio::spawn(async move { shared.producers.produce(&topic, records, key, &own).await });
+        let done = tokio::time::timeout_at(attempt.until(), done).await;
+        let done = done.map_err(|_late| attempt.give_up())?;
+        done.map_err(|source| StreamError::UnknownOutcome { source: source.into() })?
+    }
+
+    fn produce_wait(&self) -> Duration {
+        self.produce_wait
     }
 }
 

@@ -101,6 +101,11 @@ impl Intake {
     async fn take(&mut self, polled: Polled) -> Result<(), Closed> {
         let Polled { records, positions } = polled;
         let decoded = self.decode(records).await?;
+        let stop = decoded.rejected.iter().find(|r| self.decoder.stops_at(&r.reason));
+        if let Some(Rejected { partition, offset, reason, .. }) = stop {
+            let reason = format!("the record at {partition}:{offset}: {}", reason.detail());
+            return self.stop(reason).await;
+        }
         self.keep(&decoded.rejected).await?;
         self.position = self.position.max(&positions);
         let arrival = Arrival { batches: decoded.batches, positions };
@@ -112,9 +117,7 @@ impl Intake {
         if records.len() <= INLINE_RECORDS {
             return Ok(self.decoder.decode(&records));
         }
-        let schema = self.decoder.schema().clone();
-        let Ok(spare) = Decoder::new(schema) else { return Err(Closed) };
-        let mut decoder = std::mem::replace(&mut self.decoder, spare);
+        let mut decoder = self.decoder.clone();
         let work = tokio::task::spawn_blocking(move || {
             let decoded = decoder.decode(&records);
             (decoder, decoded)
@@ -123,6 +126,16 @@ impl Intake {
         let (decoder, decoded) = work.await.map_err(|_| Closed)?;
         self.decoder = decoder;
         Ok(decoded)
+    }
+
+    /// Stays where it is, and says why, until someone starts it anew.
+    async fn stop(&self, reason: String) -> Result<(), Closed> {
+        let mut backoff = Backoff::default();
+        loop {
+            let trouble = IntakeEvent::Trouble(reason.clone());
+            self.events.send(trouble).await.map_err(|_| Closed)?;
+            backoff.wait().await;
+        }
     }
 
     /// Keeps dead letters durably before positions pass them (rule 19).

@@ -10,7 +10,7 @@ use super::health::describe;
 use super::shared::Shared;
 use crate::lake::{LakeError, LakeSnapshot};
 use crate::ports::TableLake;
-use crate::stream::StreamSource;
+use crate::stream::{StreamSource, throttle};
 
 /// Opens the lake's table, reads it for the first time and sets up the core.
 pub(super) async fn lake(shared: &Arc<Shared>, around: &Surroundings) -> Arc<dyn TableLake> {
@@ -99,7 +99,10 @@ pub(super) async fn source(shared: &Shared, around: &Surroundings) -> Arc<dyn St
             Ok(source) => return source,
             Err(error) => {
                 let reason = describe(&error);
-                tracing::warn!(table = %shared.name(), reason, "the stream is not there yet");
+                let table = shared.name();
+                if let Some(left_out) = throttle::pass(&format!("{table}: {reason}")) {
+                    tracing::warn!(%table, reason, left_out, "the stream is not there yet");
+                }
                 shared.health.lock().stream = Some(reason);
             }
         }

@@ -109,10 +109,6 @@ impl TableLoop {
         gauge("springtide_tail_segments", held.segments as u64);
         gauge("springtide_tail_memory_bytes", held.memory_bytes);
         gauge("springtide_tail_disk_bytes", held.disk_bytes);
-        let as_of = self.shared.published().and_then(|p| p.as_of_micros);
-        if let Some(as_of) = as_of {
-            gauge("springtide_lag_ms", (now - as_of).max(0).unsigned_abs() / 1000);
-        }
         let (state, _) = self.shared.state();
         metrics::gauge!("springtide_table_live", "table" => table())
             .set(f64::from(u8::from(state == TableState::Live)));

@@ -127,6 +127,11 @@ impl Shared {
         (state, phase.reason().or_else(|| health.trouble()))
     }
 
+    /// How many dead letters there are now, after some were discarded.
+    pub(crate) fn keep_dead_letters(&self, count: u64) {
+        self.health.lock().dead_letters = count;
+    }
+
     /// Everything for people.
     pub(crate) fn status(&self) -> TableStatus {
         let (state, reason) = self.state();

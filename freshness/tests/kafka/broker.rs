@@ -55,7 +55,8 @@ impl Broker {
     /// Our client.
     pub(crate) fn kafka(&self, settings: &[(&str, &str)]) -> Kafka {
         let settings = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Kafka::connect(&self.address, &settings).unwrap()
+        // A broker that has just started makes the topic of transactions first.
+        Kafka::connect(&self.address, &settings).unwrap().with_produce_wait(PATIENCE)
     }
 
     /// Stops the broker at once, as a crash would.

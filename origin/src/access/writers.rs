@@ -1,5 +1,5 @@
-//! Who may write: ingest and `/v1/admin`. With a token configured, those who
-//! have it; without one, this machine alone.
+//! Who may write. With a token configured, those who have it; without one, this
+//! machine alone may ingest, and nobody may use `/v1/admin`.
 
 use http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
@@ -38,6 +38,14 @@ impl Writers {
             None if self.beyond_loopback => Err(Denied::WritesOff),
             None if from_other_site(headers) => Err(Denied::OtherSite),
             None => Ok(()),
+        }
+    }
+
+    /// Lets a request to `/v1/admin` in.
+    pub(crate) fn check_admin(&self, headers: &HeaderMap) -> Result<(), Denied> {
+        match self.token {
+            Some(_) => self.check(headers),
+            None => Err(Denied::AdminOff),
         }
     }
 

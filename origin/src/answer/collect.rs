@@ -269,6 +269,37 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "no file has a name");
     }
 
+    /// What no coding makes smaller.
+    fn noise(bytes: usize) -> Vec<u8> {
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()[3]
+        };
+        std::iter::repeat_with(next).take(bytes).collect()
+    }
+
+    #[test]
+    fn after_a_failed_write_there_is_no_whole_answer() {
+        let gone = || Arc::new(SpoolSpace::new("/nowhere/at/all".into(), 1 << 30));
+        let mut spool = Spool::new(gone());
+        assert!(spool.write(&vec![7; BUFFERED_BODY_BYTES + 1]).is_err());
+        assert!(spool.write(b"the rest").is_ok(), "there is room for it in memory");
+        assert!(spool.collected().is_err(), "the rest is no answer");
+
+        // A coder writes at its own times, and may keep an error to itself.
+        for coding in [Coding::Brotli, Coding::Gzip] {
+            let mut encoder = Encoder::new(coding, Spool::new(gone()));
+            for piece in noise(BUFFERED_BODY_BYTES + 1_000_000).chunks(1_000_000) {
+                let _ = encoder.write(piece);
+            }
+            let collected = encoder.finish().and_then(Spool::collected);
+            assert!(collected.is_err(), "{coding:?}");
+        }
+    }
+
     #[tokio::test]
     async fn the_space_is_bounded() {
         let (space, _folder) = space(BUFFERED_BODY_BYTES as u64 + 10);

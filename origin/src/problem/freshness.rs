@@ -47,12 +47,15 @@ fn tell_stream(stream: &StreamError, error: &RequestError) -> Told {
         StreamError::RecordTooLarge { .. } => Kind::TooLarge,
         _ => Kind::Unavailable,
     };
-    let mut told = Told::new(kind, error);
-    told.problem.detail = format!("nothing was taken: {stream}");
+    let told = Told::new(kind, error);
     if matches!(stream, StreamError::UnknownOutcome { .. }) {
+        // Without Retry-After: that would have clients send the rows again unseen.
+        let mut told = told.with("rows_stored", "unknown");
         told.problem.detail = stream.to_string();
         return told;
     }
+    let mut told = told.with("rows_stored", "no");
+    told.problem.detail = format!("nothing was taken: {stream}");
     if kind == Kind::Unavailable { told.retry(RETRY_SECONDS) } else { told }
 }
 

@@ -8,7 +8,8 @@ use http::Response;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use springtide_engine::{EngineError, ResultLimit};
-use springtide_freshness::PinError;
+use springtide_freshness::stream::StreamError;
+use springtide_freshness::{IngestError, PinError};
 use springtide_protocol::parameter::InvalidParameter;
 
 use super::response;
@@ -95,4 +96,21 @@ async fn our_own_failures_keep_their_causes_to_the_log() {
     let (status, kind, _, body) = told(RequestError::Spool(source)).await;
     assert_eq!((status, kind.as_str()), (500, "internal"));
     assert!(!body.to_string().contains("secret"));
+}
+
+#[tokio::test]
+async fn a_silent_broker_tells_whether_rows_may_be_stored() {
+    let late = || "no answer of the broker within 3s".into();
+    let silent = StreamError::Unreachable { source: late() };
+    let (status, kind, head, body) = told(IngestError::from(silent).into()).await;
+    assert_eq!((status, kind.as_str()), (503, "unavailable"));
+    assert_eq!(head.headers()["retry-after"], "1");
+    assert_eq!(body["rows_stored"], "no");
+    assert!(body["detail"].as_str().unwrap().starts_with("nothing was taken"), "{body}");
+
+    let unknown = StreamError::UnknownOutcome { source: late() };
+    let (status, kind, head, body) = told(IngestError::from(unknown).into()).await;
+    assert_eq!((status, kind.as_str()), (503, "unavailable"));
+    assert!(!head.headers().contains_key("retry-after"), "rows must not be sent again unseen");
+    assert_eq!(body["rows_stored"], "unknown");
 }

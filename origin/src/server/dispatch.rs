@@ -1,10 +1,13 @@
 //! From a route to the part that answers it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, Request, Response, request};
-use hyper::body::Incoming;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
 use springtide_protocol::canonical::CanonicalUrl;
+use springtide_protocol::limits::INGEST_BODY_BYTES;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::Timing;
@@ -15,6 +18,11 @@ use crate::origin::Origin;
 use crate::route::Route;
 use crate::sql::Asking;
 use crate::{admin, changes, health, ingest, live, openapi, sql, tables};
+
+/// Bytes of a refused body that are still read.
+const LINGER_BYTES: usize = 4 * INGEST_BODY_BYTES;
+/// For how long.
+const LINGER_TIME: Duration = Duration::from_secs(5);
 
 /// Answers a request; with the label of its route.
 pub(super) async fn dispatch(
@@ -30,7 +38,7 @@ pub(super) async fn dispatch(
         Ok((url, route)) => {
             let label = route.template();
             let answer = match route.writes() {
-                true => write(origin, &route, &head, body).await,
+                true => write_all(origin, &route, &head, body).await,
                 false => read(origin, &route, (&head, &url), stop, timing).await,
             };
             (label, answer)
@@ -45,15 +53,44 @@ fn find(head: &request::Parts) -> Result<(CanonicalUrl, Route), RequestError> {
     Ok((url, route))
 }
 
+/// A write; where it is refused before its body was read, the body is read on
+/// for a while, so that its sender comes to read why.
+async fn write_all(
+    origin: &Origin,
+    route: &Route,
+    head: &request::Parts,
+    mut body: Incoming,
+) -> Result<Response<Body>, RequestError> {
+    let answer = write(origin, route, head, &mut body).await;
+    if answer.is_err() && !body.is_end_stream() {
+        tokio::spawn(linger(body));
+    }
+    answer
+}
+
+async fn linger(mut body: Incoming) {
+    let read_on = async {
+        let mut left_bytes = LINGER_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            let bytes = frame.data_ref().map_or(0, |data| data.len());
+            let Some(left) = left_bytes.checked_sub(bytes) else { return };
+            left_bytes = left;
+        }
+    };
+    // Whoever sends longer meets a reset.
+    let _late = tokio::time::timeout(LINGER_TIME, read_on).await;
+}
+
 async fn write(
     origin: &Origin,
     route: &Route,
     head: &request::Parts,
-    body: Incoming,
+    body: &mut Incoming,
 ) -> Result<Response<Body>, RequestError> {
     match route {
         Route::Ingest(table) => ingest::ingest(origin, table, &head.headers, body).await,
         Route::Commit(table) => admin::commit(origin, table, &head.headers).await,
+        Route::Discard(table) => admin::discard(origin, table, &head.headers, body).await,
         _ => admin::purge(origin, &head.headers, body).await,
     }
 }
@@ -83,6 +120,7 @@ async fn read(
         Route::Changes => changes::changes(origin, headers, url, &identity, stop),
         Route::Tables => Ok(tables::list(origin, &identity)),
         Route::Table(table) => tables::one(origin, table, &identity),
+        Route::DeadLetters(table) => admin::dead_letters(origin, table, headers, url).await,
         Route::Queries => Ok(tables::queries(origin)),
         Route::OpenApi => Ok(openapi::openapi(origin)),
         Route::Health => Ok(health::health()),
@@ -90,7 +128,7 @@ async fn read(
         Route::Metrics => Ok(health::metrics(origin)),
         Route::ConsoleScript => Ok(asset(Asset::Script, headers)),
         Route::ConsoleStyle => Ok(asset(Asset::Style, headers)),
-        Route::Console | Route::Ingest(_) | Route::Commit(_) | Route::Purge => {
+        Route::Console | Route::Ingest(_) | Route::Commit(_) | Route::Purge | Route::Discard(_) => {
             debug_assert_ne!(head.method, Method::POST, "writes go another way");
             Ok(asset(Asset::Page, headers))
         }

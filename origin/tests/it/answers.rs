@@ -91,7 +91,7 @@ async fn the_other_pages_answer() {
     house.get(&sql("SELECT 1 AS x")).await;
     let metrics = String::from_utf8(house.get("/metrics").await.body.to_vec()).unwrap();
     assert!(metrics.contains("springtide_origin_executions_total"), "{metrics}");
-    assert!(metrics.contains("springtide_table_lag_s{table=\"flights\"}"), "{metrics}");
+    assert!(metrics.contains("springtide_table_lag_seconds{table=\"flights\"}"), "{metrics}");
     let api = house.get("/openapi.json").await.json();
     assert!(api["paths"]["/v1/sql.{format}"].is_object());
     let page = house.get("/").await;
@@ -113,4 +113,74 @@ async fn methods_are_held_to_their_urls() {
     assert_eq!(preflight.header("access-control-allow-methods"), "GET, HEAD");
     let missing = house.get("/v1/nothing").await;
     assert_eq!((missing.status.as_u16(), missing.problem().as_str()), (404, "not-found"));
+}
+
+/// Every family that `/metrics` may have, each of another meaning.
+const FAMILIES: [(&str, &str); 18] = [
+    ("springtide_commit_failures_total", "counter"),
+    ("springtide_commits_total", "counter"),
+    ("springtide_dead_letters_total", "counter"),
+    ("springtide_engine_session_panics_total", "counter"),
+    ("springtide_origin_executions_total", "counter"),
+    ("springtide_origin_ingested_rows_total", "counter"),
+    ("springtide_origin_not_modified_total", "counter"),
+    ("springtide_origin_request_seconds", "histogram"),
+    ("springtide_origin_requests_total", "counter"),
+    ("springtide_pin_window_cut_total", "counter"),
+    ("springtide_stream_rows_total", "counter"),
+    ("springtide_table_dead_letters", "gauge"),
+    ("springtide_table_lag_seconds", "gauge"),
+    ("springtide_table_live", "gauge"),
+    ("springtide_tail_disk_bytes", "gauge"),
+    ("springtide_tail_memory_bytes", "gauge"),
+    ("springtide_tail_rows", "gauge"),
+    ("springtide_tail_segments", "gauge"),
+];
+
+#[tokio::test]
+async fn each_metric_has_one_name_with_its_unit_last() {
+    let house = House::new().await;
+    house.flight(1, "2001-03-31", 5).await;
+    house.get(&sql("SELECT 1 AS x")).await;
+    let gauges = || async {
+        let text = String::from_utf8(house.get("/metrics").await.body.to_vec()).unwrap();
+        let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let families = families.filter_map(|line| line.split_once(' '));
+        families.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect::<Vec<_>>()
+    };
+    let told = tokio::time::timeout(crate::house::PATIENCE, async {
+        // The tables tell of their tails as they keep house.
+        loop {
+            let told = gauges().await;
+            if told.iter().any(|(name, _)| name == "springtide_tail_rows") {
+                return told;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    });
+    let told = told.await.unwrap();
+    for (name, kind) in &told {
+        assert!(FAMILIES.contains(&(name, kind)), "{name} ({kind}): is it another's twin?");
+        assert_eq!(name.ends_with("_total"), kind == "counter", "{name} is a {kind}");
+    }
+    for gauge in FAMILIES.iter().filter(|(_, kind)| *kind == "gauge") {
+        let found = told.iter().filter(|(name, _)| name == gauge.0).count();
+        assert_eq!(found, 1, "{}", gauge.0);
+    }
+}
+
+#[tokio::test]
+async fn a_tables_types_are_those_of_its_answers() {
+    let house = House::new().await;
+    house.flight(1, "2001-03-31", 5).await;
+    let meta = house.get(&sql("SELECT * FROM flights ORDER BY id")).await.json()["meta"].clone();
+    let table = house.get("/v1/tables/flights").await.json();
+    let listed = house.get("/v1/tables").await.json();
+    let types = |columns: &serde_json::Value| {
+        let columns = columns.as_array().unwrap().iter();
+        columns.map(|c| (c["name"].clone(), c["type"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(types(&table["columns"]), types(&meta));
+    assert_eq!(types(&listed["tables"][0]["columns"]), types(&meta));
+    assert_eq!(table["columns"][1]["type"], "TIMESTAMP");
 }

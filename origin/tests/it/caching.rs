@@ -57,7 +57,7 @@ async fn a_row_that_cannot_match_leaves_the_etag() {
 
 #[tokio::test]
 async fn a_commit_moves_neither_version_nor_etag() {
-    let house = House::new().await;
+    let house = House::with_token().await;
     house.flight(1, "2001-03-31", 5).await;
     let before = house.get(&sql(OF_ONE_DAY)).await;
     let committed = house.post("/v1/admin/commit/flights", &[], "").await;

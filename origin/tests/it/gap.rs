@@ -6,7 +6,7 @@ const COUNT: &str = "SELECT count(*) AS n FROM flights";
 
 #[tokio::test]
 async fn the_snapshot_alone_answers_and_says_so() {
-    let house = House::new().await;
+    let house = House::with_token().await;
     house.flight(1, "2001-03-31", 5).await;
     let token = house.flight(2, "2001-03-31", 5).await;
     let committed = house.post("/v1/admin/commit/flights", &[], "").await;

@@ -1,7 +1,7 @@
 //! A house in a temporary folder and a client for it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use springtide_engine::{Engine, EngineSettings};
-use springtide_freshness::{Freshness, FreshnessSettings};
+use springtide_freshness::{Freshness, FreshnessSettings, TableStatus};
 use springtide_origin::{Origin, OriginSettings};
 use springtide_protocol::clock::Clock;
 use springtide_protocol::signing::VersionKey;
@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 /// 2001-04-01T00:00:00Z.
 pub(crate) const START: i64 = 986_083_200_000_000;
+/// The token of writes, where a house has one.
+pub(crate) const TOKEN: &str = "the-token-of-these-tests";
 /// For how long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -81,6 +83,8 @@ pub(crate) struct House {
     freshness: Freshness,
     client: Client<HttpConnector, Full<Bytes>>,
     folder: Option<tempfile::TempDir>,
+    /// What every write brings along.
+    token: Option<String>,
 }
 
 /// What came back.
@@ -103,6 +107,11 @@ impl House {
         Self::with(|_| {}).await
     }
 
+    /// A house with a token of writes; [`House::post`] brings it along.
+    pub(crate) async fn with_token() -> Self {
+        Self::with(give_token).await
+    }
+
     /// A house with other settings of its origin.
     pub(crate) async fn with(change: impl FnOnce(&mut OriginSettings)) -> Self {
         let house = Self::over(tempfile::tempdir().unwrap(), change).await;
@@ -115,11 +124,20 @@ impl House {
         folder: tempfile::TempDir,
         change: impl FnOnce(&mut OriginSettings),
     ) -> Self {
+        Self::over_stream(folder, "", change).await
+    }
+
+    /// A house whose stream is another than the journal.
+    pub(crate) async fn over_stream(
+        folder: tempfile::TempDir,
+        stream: &str,
+        change: impl FnOnce(&mut OriginSettings),
+    ) -> Self {
         let state = folder.path().join("state");
         std::fs::create_dir_all(folder.path().join("queries")).unwrap();
         std::fs::create_dir_all(&state).unwrap();
         let clock = Arc::new(HandClock(AtomicI64::new(START)));
-        let text = format!("folder = {:?}\n{TABLES}", state.display().to_string());
+        let text = format!("folder = {:?}\n{stream}\n{TABLES}", state.display().to_string());
         let settings: FreshnessSettings = toml::from_str(&text).unwrap();
         let freshness =
             Freshness::start(settings, Arc::new(RunningClock(Instant::now()))).await.unwrap();
@@ -135,6 +153,7 @@ impl House {
         let mut settings = OriginSettings::new(queries, scratch, key());
         settings.min_version_wait = Duration::from_millis(300);
         change(&mut settings);
+        let token = settings.admin_token.clone().filter(|token| token == TOKEN);
         let origin = Origin::new(settings, engine.unwrap(), freshness.clone(), clock.clone());
         let origin = Arc::new(origin.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -143,7 +162,7 @@ impl House {
         let serving = tokio::spawn(Arc::clone(&origin).serve(listener, stop.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
         let folder = Some(folder);
-        Self { origin, clock, address, stop, serving, freshness, client, folder }
+        Self { origin, clock, address, stop, serving, freshness, client, folder, token }
     }
 
     /// Stops everything; the folder stays.
@@ -156,17 +175,7 @@ impl House {
 
     /// Waits until the snapshot alone answers.
     pub(crate) async fn until_snapshot_only(&self, table: &str) {
-        let table = table.parse().unwrap();
-        let is_so = || {
-            let status = self.freshness.status(&table);
-            status.is_some_and(|s| s.version.is_some() && s.is_snapshot_only)
-        };
-        let waited = tokio::time::timeout(PATIENCE, async {
-            while !is_so() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        });
-        assert!(waited.await.is_ok(), "{:?}", self.freshness.status(&table));
+        self.until_status(table, |s| s.version.is_some() && s.is_snapshot_only).await;
     }
 
     async fn until_ready(&self) {
@@ -184,6 +193,22 @@ impl House {
         };
         let waited = tokio::time::timeout(PATIENCE, ready).await;
         assert!(waited.is_ok(), "not ready: {:?}", self.freshness.readiness());
+    }
+
+    /// The house's folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.as_ref().unwrap().path()
+    }
+
+    /// Waits until something of a table's status holds.
+    pub(crate) async fn until_status(&self, table: &str, holds: impl Fn(&TableStatus) -> bool) {
+        let table = table.parse().unwrap();
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while !self.freshness.status(&table).is_some_and(|status| holds(&status)) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "{:?}", self.freshness.status(&table));
     }
 
     pub(crate) fn queries(&self) -> PathBuf {
@@ -231,7 +256,10 @@ impl House {
     }
 
     pub(crate) async fn post(&self, target: &str, lines: Lines<'_>, body: &str) -> Answer {
-        let response = self.send(Method::POST, target, lines, body.to_owned()).await;
+        let bearer = self.token.as_ref().map(|token| format!("Bearer {token}"));
+        let own = bearer.as_deref().map(|bearer| ("authorization", bearer));
+        let lines: Vec<_> = lines.iter().copied().chain(own).collect();
+        let response = self.send(Method::POST, target, &lines, body.to_owned()).await;
         Answer::of(response).await
     }
 
@@ -258,6 +286,11 @@ impl House {
             format!(r#"{{"id":{id},"date":"{day}T08:00:00","delay":{delay},"origin":"SFO"}}"#);
         self.ingest("flights", &row).await
     }
+}
+
+/// Gives an origin the token of these tests.
+pub(crate) fn give_token(settings: &mut OriginSettings) {
+    settings.admin_token = Some(TOKEN.to_owned());
 }
 
 impl Drop for House {

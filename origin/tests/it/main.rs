@@ -12,5 +12,6 @@ mod house;
 mod listener;
 mod published;
 mod streams;
+mod trouble;
 mod versions;
 mod writes;

@@ -51,6 +51,12 @@ async fn parameters_are_bound_and_checked() {
         );
         assert!(refused.detail().contains(word), "{target}: {}", refused.detail());
     }
+    for (target, name) in [("/v1/q/top.xml", "query `top` has"), ("/v1/sql.xml?q=x", "there is")] {
+        let refused = house.get(target).await;
+        assert_eq!((refused.status.as_u16(), refused.problem().as_str()), (404, "not-found"));
+        let told = format!("{name} no format `xml`; answers come as .json, .csv, .ndjson, .arrow");
+        assert!(refused.detail().contains(&told), "{}", refused.detail());
+    }
     let unknown = house.get("/v1/q/topp").await;
     assert!(unknown.detail().contains("did you mean `top`?"), "{}", unknown.detail());
 }

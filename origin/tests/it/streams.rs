@@ -92,11 +92,16 @@ async fn the_feed_names_what_changed() {
 
 #[tokio::test]
 async fn a_query_file_that_changes_is_announced() {
-    let house = House::new().await;
+    let house = House::with_token().await;
     let mut feed = Events::open(&house, "/v1/changes", &[]).await;
     house.publish("top", "/* */ SELECT 1 AS n").await;
     let change = feed.next_of("change").await;
     assert_eq!(change.data["tags"], serde_json::json!(["q:top"]));
+    // Pinned answers of the old text are never asked about again: they must go.
+    assert_eq!(change.data["drop"], true);
+    house.publish("top", "/* */ SELECT 2 AS n").await;
+    let change = feed.next_of("change").await;
+    assert_eq!((&change.data["tags"][0], &change.data["drop"]), (&"q:top".into(), &true.into()));
     let _ = house.post("/v1/admin/purge", &[], r#"{"tags":["t:flights"],"drop":true}"#).await;
     let purge = feed.next_of("change").await;
     assert_eq!((&purge.data["tags"][0], &purge.data["drop"]), (&"t:flights".into(), &true.into()));

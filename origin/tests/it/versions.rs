@@ -12,7 +12,7 @@ fn pinned(target: &str, version: &str) -> String {
 
 #[tokio::test]
 async fn a_pinned_version_answers_exactly() {
-    let house = House::new().await;
+    let house = House::with_token().await;
     house.flight(1, "2001-03-31", 5).await;
     let then = house.get(&sql(COUNT)).await;
     house.flight(2, "2001-03-31", 5).await;

@@ -50,6 +50,39 @@ async fn beyond_loopback_without_a_token_writes_are_off() {
 }
 
 #[tokio::test]
+async fn without_a_token_admin_is_off_even_on_this_machine() {
+    let house = House::new().await;
+    for target in
+        ["/v1/admin/commit/flights", "/v1/admin/purge", "/v1/admin/dead-letters/flights/discard"]
+    {
+        let refused = house.post(target, &[], r#"{"tags":["t:flights"]}"#).await;
+        assert_eq!((refused.status.as_u16(), refused.problem().as_str()), (403, "forbidden"));
+        let detail = refused.detail();
+        assert!(detail.contains("`admin_token` under [server]"), "{detail}");
+        assert!(detail.contains("SPRINGTIDE_SERVER__ADMIN_TOKEN"), "{detail}");
+    }
+    let letters = house.get("/v1/admin/dead-letters/flights").await;
+    assert_eq!((letters.status.as_u16(), letters.problem().as_str()), (403, "forbidden"));
+    assert_eq!(house.post("/v1/ingest/flights", &[], ROW).await.status, 202, "rows still come");
+}
+
+#[tokio::test]
+async fn only_names_of_this_machine_write_without_a_token() {
+    let house = House::new().await;
+    // A name that was made to point at loopback is not this machine's.
+    for lines in [
+        &[("host", "rebound.example")][..],
+        &[("host", "rebound.example:8081"), ("origin", "http://rebound.example:8081")],
+        &[("host", "127.0.0.1"), ("origin", "http://rebound.example")],
+    ] {
+        let refused = house.post("/v1/ingest/flights", lines, ROW).await;
+        assert_eq!((refused.status.as_u16(), refused.problem().as_str()), (403, "forbidden"));
+    }
+    let own = [("host", "localhost:8081"), ("origin", "http://127.0.0.1:8080")];
+    assert_eq!(house.post("/v1/ingest/flights", &own, ROW).await.status, 202);
+}
+
+#[tokio::test]
 async fn a_page_of_another_site_may_not_write() {
     let house = House::new().await;
     let lines = [("origin", "https://evil.example")];
@@ -59,7 +92,7 @@ async fn a_page_of_another_site_may_not_write() {
 
 #[tokio::test]
 async fn a_commit_is_durable_when_it_answers() {
-    let house = House::new().await;
+    let house = House::with_token().await;
     house.ingest("flights", ROW).await;
     let committed = house.post("/v1/admin/commit/flights", &[], "").await;
     assert_eq!(committed.status, 200, "{committed:?}");
@@ -73,7 +106,7 @@ async fn a_commit_is_durable_when_it_answers() {
 
 #[tokio::test]
 async fn a_purge_names_tags() {
-    let house = House::new().await;
+    let house = House::with_token().await;
     let purged = house.post("/v1/admin/purge", &[], r#"{"tags":["t:flights","q:top"]}"#).await;
     assert_eq!(
         (purged.status.as_u16(), purged.json()["tags"].clone()),

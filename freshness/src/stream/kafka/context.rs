@@ -11,28 +11,35 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::{ClientContext, Message as _};
 use springtide_protocol::{Offset, OffsetMap, PartitionId};
 
+use crate::stream::throttle;
+
 /// The context of every client.
 #[derive(Clone, Debug)]
 pub(super) struct Context;
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if matches!(level, RDKafkaLogLevel::Debug) {
+            tracing::debug!(target: "kafka", facility, "{message}");
+            return;
+        }
+        // A broker that is down is told of with each try to connect.
+        let Some(left_out) = throttle::pass(message) else { return };
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
-                tracing::error!(target: "kafka", facility, "{message}");
+                tracing::error!(target: "kafka", facility, left_out, "{message}");
             }
             RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
-                tracing::warn!(target: "kafka", facility, "{message}");
+                tracing::warn!(target: "kafka", facility, left_out, "{message}");
             }
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
-                tracing::info!(target: "kafka", facility, "{message}");
-            }
-            RDKafkaLogLevel::Debug => tracing::debug!(target: "kafka", facility, "{message}"),
+            _ => tracing::info!(target: "kafka", facility, left_out, "{message}"),
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(target: "kafka", %error, "{reason}");
+        if let Some(left_out) = throttle::pass(reason) {
+            tracing::warn!(target: "kafka", %error, left_out, "{reason}");
+        }
     }
 }
 
@@ -68,5 +75,47 @@ impl ProducerContext for Context {
             }
             Err((fault, _)) => held.1 = held.1.take().or_else(|| Some(fault.clone())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    /// Counts the log's lines.
+    struct Lines(Arc<AtomicU32>);
+
+    impl Subscriber for Lines {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn a_dead_broker_does_not_fill_the_log() {
+        let lines = Arc::new(AtomicU32::new(0));
+        tracing::subscriber::with_default(Lines(lines.clone()), || {
+            for ms in 0..100 {
+                let text = format!("dead:9092: Connect failed (after {ms}ms in state CONNECT)");
+                Context.log(RDKafkaLogLevel::Error, "FAIL", &text);
+                Context.error(KafkaError::NoMessageReceived, "1/1 brokers of `dead` are down");
+            }
+        });
+        assert_eq!(lines.load(Ordering::Relaxed), 2, "one line for each distinct message");
     }
 }

@@ -14,8 +14,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 use springtide_protocol::OffsetMap;
 use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
 use uuid::Uuid;
 
+use super::attempt::{Attempt, GivenUp};
 use super::configuration::Configuration;
 #[cfg(doc)]
 use super::configuration::TRANSACTION_TIMEOUT_MS;
@@ -28,13 +30,17 @@ use crate::stream::{NewRecord, StreamError};
 pub const REMEMBERED_KEYS: usize = 10_000;
 /// Transactions at the same time.
 const PRODUCERS: usize = 4;
-/// How long a new producer may take to be ready.
+/// How long a new producer may take to be ready; one that its request did not
+/// wait for is there for the next.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the records of one transaction may take into a full queue.
 const SEND_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long ending a transaction may take, deliveries and retries included;
 /// longer than a delivery's own limit ([`TRANSACTION_TIMEOUT_MS`]).
 const END_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a transaction that nobody waits for may take to be aborted; after
+/// that its producer is given up, and the next of the same id has it aborted.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it is looked whether all records are delivered.
 const DELIVERY_PAUSE: Duration = Duration::from_micros(300);
 /// How long a full queue is left to empty before the next try.
@@ -44,7 +50,7 @@ type Transactional = ThreadedProducer<Context>;
 
 pub(super) struct Producers {
     configuration: Configuration,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     /// Taken in turn: a broker finishes a transaction shortly after its commit
     /// returns, and holds the next of the same id up until then.
     slots: Arc<Mutex<VecDeque<Slot>>>,
@@ -79,27 +85,31 @@ impl Producers {
         };
         Self {
             configuration: configuration.clone(),
-            permits: Semaphore::new(PRODUCERS),
+            permits: Arc::new(Semaphore::new(PRODUCERS)),
             slots: Arc::new(Mutex::new((0..PRODUCERS).map(slot).collect())),
             remembered: quick_cache::sync::Cache::new(REMEMBERED_KEYS),
         }
     }
 
+    /// Adds records while their caller waits; after that at most ends what was begun.
     pub(super) async fn produce(
         &self,
         topic: &Arc<str>,
         records: Vec<NewRecord>,
         key: Option<String>,
+        attempt: &Arc<Attempt>,
     ) -> Result<OffsetMap, StreamError> {
-        let Some(key) = key else { return self.transact(topic, records).await };
+        let Some(key) = key else { return self.transact(topic, records, attempt).await };
         let digest = digest(&records);
         // Requests with one key wait for the first of them.
         let place = (Arc::clone(topic), key);
-        match self.remembered.get_value_or_guard_async(&place).await {
+        let known = self.remembered.get_value_or_guard_async(&place);
+        match timeout_at(attempt.until(), known).await.map_err(|_| attempt.give_up())? {
             Ok(known) if known.digest == digest => Ok(known.next),
             Ok(_) => Err(StreamError::IdempotencyConflict { key: place.1 }),
             Err(guard) => {
-                let next = self.transact(topic, records).await?;
+                attempt.joined().map_err(|GivenUp| attempt.give_up())?;
+                let next = self.transact(topic, records, attempt).await?;
                 let _ = guard.insert(Remembered { digest, next: next.clone() });
                 Ok(next)
             }
@@ -110,19 +120,23 @@ impl Producers {
         &self,
         topic: &Arc<str>,
         records: Vec<NewRecord>,
+        attempt: &Arc<Attempt>,
     ) -> Result<OffsetMap, StreamError> {
         if records.is_empty() {
             return Ok(OffsetMap::new());
         }
         let closed = |source| StreamError::Internal { doing: "producing", source };
-        let _permit = self.permits.acquire().await.map_err(|source| closed(source.into()))?;
+        let permit = timeout_at(attempt.until(), self.permits.clone().acquire_owned()).await;
+        let permit = permit.map_err(|_| attempt.give_up())?;
+        let permit = permit.map_err(|source| closed(source.into()))?;
         let missing = || closed("a producer was lost to a panic".into());
         let mut slot = self.slots.lock().pop_front().ok_or_else(missing)?;
         let (configuration, topic) = (self.configuration.clone(), Arc::clone(topic));
-        let slots = Arc::clone(&self.slots);
+        let (slots, attempt) = (Arc::clone(&self.slots), Arc::clone(attempt));
         let ran = tokio::task::spawn_blocking(move || {
-            let outcome = slot.transact(&configuration, &topic, &records);
+            let outcome = slot.transact(&configuration, &topic, &records, &attempt);
             slots.lock().push_back(slot);
+            drop(permit);
             outcome
         });
         ran.await.map_err(|source| StreamError::UnknownOutcome { source: source.into() })?
@@ -136,17 +150,23 @@ impl Slot {
         configuration: &Configuration,
         topic: &str,
         records: &[NewRecord],
+        attempt: &Attempt,
     ) -> Result<OffsetMap, StreamError> {
         let failed = |source| failure::sorted("adding records", topic, source);
         let producer = match self.producer.take() {
             Some(producer) => producer,
             None => ready(configuration, &self.transactional_id).map_err(failed)?,
         };
+        if attempt.is_given_up() {
+            self.producer = Some(producer);
+            return Err(attempt.give_up());
+        }
         producer.begin_transaction().map_err(failed)?;
         let deliveries = Arc::new(Deliveries::default());
         let sent = send(&producer, topic, records, &deliveries).map_err(End::Abort);
         let ended = sent.and_then(|()| {
-            await_deliveries(&producer);
+            await_deliveries(&producer, attempt);
+            attempt.ending().map_err(|GivenUp| End::GivenUp)?;
             commit(&producer)
         });
         match ended.and_then(|()| deliveries.outcome().map_err(End::Unknown)) {
@@ -155,6 +175,12 @@ impl Slot {
                 Ok(next)
             }
             Err(End::Unknown(source)) => Err(StreamError::UnknownOutcome { source: source.into() }),
+            Err(End::GivenUp) => {
+                if producer.abort_transaction(ABORT_TIMEOUT).is_ok() {
+                    self.producer = Some(producer);
+                }
+                Err(attempt.give_up())
+            }
             Err(End::Abort(source)) => {
                 // What befell a record tells more than that the end was refused.
                 let source = deliveries.outcome().err().unwrap_or(source);
@@ -174,6 +200,8 @@ enum End {
     Abort(KafkaError),
     /// It may have been committed.
     Unknown(KafkaError),
+    /// It must be aborted, since its caller was told that nothing is added.
+    GivenUp,
 }
 
 fn ready(configuration: &Configuration, id: &str) -> Result<Transactional, KafkaError> {
@@ -217,9 +245,10 @@ fn send(
 
 /// `rdkafka`'s flush, which a commit begins with, sleeps for 100 ms wherever it
 /// finds a record under way; so it is made to find none.
-fn await_deliveries(producer: &Transactional) {
+fn await_deliveries(producer: &Transactional, attempt: &Attempt) {
     let deadline = Instant::now() + SEND_TIMEOUT;
-    while producer.in_flight_count() > 0 && Instant::now() < deadline {
+    let waits = || Instant::now() < deadline && !attempt.is_given_up();
+    while producer.in_flight_count() > 0 && waits() {
         std::thread::sleep(DELIVERY_PAUSE);
     }
 }

@@ -11,7 +11,8 @@ use springtide_protocol::{Offset, OffsetMap, PartitionId};
 use super::reader::KafkaReader;
 use super::{Kafka, failure, named};
 use crate::stream::{
-    Polled, Record, StreamError, StreamReader as _, StreamSource as _, TopicDescription, Watermarks,
+    NewRecord, Polled, Record, StreamError, StreamReader as _, StreamSource as _, TopicDescription,
+    Watermarks,
 };
 
 fn settings(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -56,6 +57,35 @@ async fn a_broker_that_is_down_is_unreachable() {
     assert!(matches!(error, StreamError::Unreachable { .. }), "{error:?}");
     let error = down.topic("flights").describe().await.unwrap_err();
     assert!(matches!(error, StreamError::Unreachable { .. }), "{error:?}");
+}
+
+#[test]
+fn a_produce_to_a_dead_broker_ends_in_time_and_says_that_nothing_was_added() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(produce_to_a_dead_broker());
+    // The producers still try to get ready for the next request.
+    runtime.shutdown_background();
+}
+
+async fn produce_to_a_dead_broker() {
+    let wait = Duration::from_millis(300);
+    let down = Kafka::connect("127.0.0.1:1", &settings(&[])).unwrap().with_produce_wait(wait);
+    let topic = down.topic("flights");
+    let row = || vec![NewRecord { partition: None, key: None, value: Bytes::from_static(b"{}") }];
+    // More than there are producers: some wait for one, none waits longer.
+    let all = (0..6).map(|_| topic.produce(row(), None));
+    let all = futures::future::join_all(all);
+    let all = tokio::time::timeout(Duration::from_secs(3), all).await.expect("a bounded wait");
+    for told in all {
+        assert!(matches!(told, Err(StreamError::Unreachable { .. })), "{told:?}");
+    }
+    // The same key: the second waits for the first and cannot tell what becomes of it.
+    let (first, second) =
+        tokio::join!(topic.produce(row(), Some("k")), topic.produce(row(), Some("k")));
+    assert!(matches!(first, Err(StreamError::Unreachable { .. })), "{first:?}");
+    let told =
+        matches!(second, Err(StreamError::UnknownOutcome { .. } | StreamError::Unreachable { .. }));
+    assert!(told, "{second:?}");
 }
 
 #[test]
