@@ -154,3 +154,51 @@ fn starts_with(domain: &Domain, prefix: &str) -> Outcome {
     };
     Outcome::of(domain.value && !above && !below, domain.value, domain.null)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMN: Column = Column { index: 0, cast: Cast::None };
+
+    fn text(lower: &str, upper: &str, nulls: Option<u64>, rows: u64) -> ColumnStatistics {
+        let bound = |text: &str| (!text.is_empty()).then(|| Scalar::Text(text.into()));
+        ColumnStatistics { lower: bound(lower), upper: bound(upper), nulls, nans: None, rows }
+    }
+
+    fn may(predicate: &Predicate, column: &ColumnStatistics) -> bool {
+        outcome(predicate, std::slice::from_ref(column)).may_be_true()
+    }
+
+    #[test]
+    fn texts_between_longer_bounds_may_begin_with_a_prefix() {
+        let prefix = |text: &str| Predicate::StartsWith(COLUMN, text.to_owned());
+        let bounds = text("abc", "abq", Some(0), 3);
+        for within in ["", "a", "ab", "abc", "abcd", "abp", "abq"] {
+            assert!(may(&prefix(within), &bounds), "{within}");
+        }
+        for outside in ["abb", "aa", "b", "abr", "abqa"] {
+            assert!(!may(&prefix(outside), &bounds), "{outside}");
+        }
+    }
+
+    #[test]
+    fn nulls_are_distinct_from_every_value() {
+        let is = |op| Predicate::Compare(COLUMN, op, Scalar::Text("a".into()));
+        let same = |nulls| text("a", "a", nulls, 2);
+        assert!(may(&is(Comparison::Distinct), &same(Some(1))));
+        assert!(may(&is(Comparison::Distinct), &same(None)));
+        assert!(!may(&is(Comparison::Distinct), &same(Some(0))));
+        assert!(!may(&is(Comparison::NotEqual), &same(Some(1))));
+        assert!(!may(&Predicate::not(is(Comparison::NotDistinct)), &same(Some(0))));
+        assert!(may(&Predicate::not(is(Comparison::NotDistinct)), &same(Some(1))));
+    }
+
+    #[test]
+    fn who_counts_no_rows_has_not_counted() {
+        let equal = Predicate::Compare(COLUMN, Comparison::Equal, Scalar::Text("a".into()));
+        assert!(may(&equal, &text("a", "b", Some(0), 0)));
+        assert!(!may(&equal, &text("", "", Some(2), 2)));
+        assert!(may(&equal, &text("", "", Some(1), 2)));
+    }
+}

@@ -145,3 +145,27 @@ fn columns_are_those_that_are_read() {
     let both = "SELECT a.origin FROM flights a JOIN flights b ON a.flight_id = b.distance";
     assert_eq!(columns(both), [0, 3, 4]);
 }
+
+#[test]
+fn a_nested_fields_name_cannot_pose_as_a_filter() {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use arrow::datatypes::{DataType, Field};
+
+    use crate::statement::TableSchema;
+    use crate::statement::fixture::{planner, request, schema};
+
+    // Plans print fields without quotes.
+    let odd = "x IS NULL AND __springtide_column_1 = 5 AND y";
+    let member = Field::new(odd, DataType::Int64, true);
+    let nested = DataType::Struct(vec![member].into());
+    let schema = schema(&[("s", nested), ("n", DataType::Int64)]);
+    let mut request =
+        request(&format!("SELECT count(*) FROM t WHERE s.\"{odd}\" = 3 AND n = 4"), &[]);
+    let table = TableSchema { schema, row_filter: None };
+    request.tables = Arc::new(BTreeMap::from([(name("t"), table)]));
+    let statement = planner().prepare(&request).unwrap();
+    let found = show(&statement.reads[0].predicate);
+    assert!(!found.contains('5'), "{found}");
+}

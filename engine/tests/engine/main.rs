@@ -5,6 +5,7 @@
 mod golden;
 mod limits;
 mod model;
+mod prepared;
 mod schemas;
 mod support;
 mod types;

@@ -241,3 +241,15 @@ async fn nan_is_above_all_also_where_a_files_own_bounds_leave_it_out() {
         assert_eq!(world.ndjson(sql, &relation).await, "{\"m\":\"NaN\",\"n\":2}\n");
     }
 }
+
+#[tokio::test]
+async fn a_name_in_with_hides_the_tables() {
+    let world = World::new();
+    let rows: Vec<Row> = (0..10).map(|key| row(0, key, key)).collect();
+    let file = data_file(&world.file("hidden.parquet"), &batch(&rows));
+    let relation =
+        [Arc::new(relation(offsets(&[(0, 10)]), offsets(&[(0, 10)]), vec![file], Vec::new()))];
+    let sql =
+        "WITH t AS (SELECT key FROM t WHERE key > 5) SELECT count(*) AS n, min(T.key) AS m FROM T";
+    assert_eq!(world.ndjson(sql, &relation).await, "{\"n\":4,\"m\":6}\n");
+}

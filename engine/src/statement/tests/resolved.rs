@@ -62,6 +62,18 @@ fn parameters_fit_the_statement() {
 }
 
 #[test]
+fn a_parameters_size_is_bounded_like_a_constants() {
+    let size = |sql, n| text(sql, &[("n", ParameterValue::Integer(n))]);
+    assert!(size("SELECT repeat('x', $n)", 100_000).is_ok());
+    assert!(size("SELECT repeat('x', $n)", 100_001).is_err());
+    assert!(size("SELECT list_transform(range($n), x -> x)", -100_001).is_err());
+    assert!(size("SELECT count(*) FROM range($n)", 1_000_000_000).is_ok());
+    let twice = "SELECT repeat(s, $n) FROM (SELECT repeat('x', $n) AS s)";
+    assert!(size(twice, 1_000).is_ok());
+    assert!(size(twice, 1_001).is_err());
+}
+
+#[test]
 fn tables_and_schemas_are_those_that_are_named() {
     let sql = "WITH q AS (FROM flights) SELECT * FROM q JOIN readings ON q.delay = readings.id";
     let statement = prepare(sql).unwrap();

@@ -74,4 +74,5 @@ fn anything_else_is_refused_by_its_table() {
         assert!(text.contains("row filter of `flights`") && text.contains(why), "{filter}: {text}");
     }
     filtered(&mut planner, "delay > 3").unwrap();
+    assert!(filtered(&mut planner, "delay").is_err(), "after one that is right");
 }
