@@ -127,6 +127,18 @@ pub(crate) struct EdgeConfig {
     #[serde(with = "units::bytes", rename = "memory")]
     pub(crate) memory_bytes: u64,
     /// `upstream`: the origin of `springtide edge`.
+    /// `upstream_kind`: `springtide`, or `http` for any other HTTP server.
+    pub(crate) upstream_kind: UpstreamKind,
+}
+
+/// What stands behind an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum UpstreamKind {
+    /// An origin of ours: its URLs have a canonical form and it has a change feed.
+    Springtide,
+    /// Any HTTP server: URLs stay as they are, answers live as their headers say.
+    Http,
     pub(crate) upstream: Option<String>,
 }
 
