@@ -6,7 +6,6 @@
 mod load;
 mod place;
 mod print;
-mod units;
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +17,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use springtide_freshness::settings::{
-    CatalogSettings, FreshnessSettings, StreamSettings, TableSettings, TailSettings,
+    CatalogSettings, FreshnessSettings, StreamSettings, TableSettings, TailSettings, units,
 };
 use springtide_origin::AccessSettings;
 
@@ -127,6 +126,7 @@ pub(crate) struct EdgeConfig {
     #[serde(with = "units::bytes", rename = "memory")]
     pub(crate) memory_bytes: u64,
     /// `upstream`: the origin of `springtide edge`.
+    pub(crate) upstream: Option<String>,
     /// `upstream_kind`: `springtide`, or `http` for any other HTTP server.
     pub(crate) upstream_kind: UpstreamKind,
 }
@@ -139,7 +139,6 @@ pub(crate) enum UpstreamKind {
     Springtide,
     /// Any HTTP server: URLs stay as they are, answers live as their headers say.
     Http,
-    pub(crate) upstream: Option<String>,
 }
 
 impl Config {
