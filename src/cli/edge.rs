@@ -13,7 +13,7 @@ use crate::wiring::{self, Servers};
 /// Serves a cache in front of an origin.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  springtide edge --upstream http://127.0.0.1:8081 --edge-listen 127.0.0.1:8080\n  \
+    after_help = "Example:\n  springtide edge --upstream http://127.0.0.1:8081 --edge-listen 127.0.0.1:8080\n  \
     springtide edge --upstream http://127.0.0.1:3000 --upstream-kind http"
 )]
 pub(crate) struct EdgeCommand {
