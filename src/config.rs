@@ -6,7 +6,6 @@
 mod load;
 mod place;
 mod print;
-mod units;
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +17,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use springtide_freshness::settings::{
-    CatalogSettings, FreshnessSettings, StreamSettings, TableSettings, TailSettings,
+    CatalogSettings, FreshnessSettings, StreamSettings, TableSettings, TailSettings, units,
 };
 use springtide_origin::AccessSettings;
 
@@ -128,6 +127,18 @@ pub(crate) struct EdgeConfig {
     pub(crate) memory_bytes: u64,
     /// `upstream`: the origin of `springtide edge`.
     pub(crate) upstream: Option<String>,
+    /// `upstream_kind`: `springtide`, or `http` for any other HTTP server.
+    pub(crate) upstream_kind: UpstreamKind,
+}
+
+/// What stands behind an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum UpstreamKind {
+    /// An origin of ours: its URLs have a canonical form and it has a change feed.
+    Springtide,
+    /// Any HTTP server: URLs stay as they are, answers live as their headers say.
+    Http,
 }
 
 impl Config {

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ask::Asker;
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, UpstreamKind};
 use crate::state_folder::StateFolder;
 
 /// For how long a command waits until the tables answer.
@@ -185,7 +185,7 @@ impl Servers {
         let addresses = [listeners.edge.local_addr()?, listeners.origin.local_addr()?];
         let beyond_loopback = addresses.iter().any(|address| !address.ip().is_loopback());
         let upstream = format!("http://{}", reachable(addresses[1]));
-        let edge = edge(&house.config, &upstream)?;
+        let edge = edge(&house.config, &upstream, UpstreamKind::Springtide)?;
         let mut servers = Self::new();
         servers.serve_origin(house.origin(beyond_loopback)?, listeners.origin);
         servers.serve_edge(edge, listeners.edge);
@@ -294,11 +294,18 @@ pub(crate) const fn limits(config: &Config) -> Limits {
 }
 
 /// An edge before an origin's URL.
-pub(crate) fn edge(config: &Config, upstream: &str) -> anyhow::Result<Arc<Edge>> {
+pub(crate) fn edge(
+    config: &Config,
+    upstream: &str,
+    kind: UpstreamKind,
+) -> anyhow::Result<Arc<Edge>> {
     let upstream = upstream.parse().with_context(|| {
         format!("`{upstream}` is not an origin's URL; write for example http://127.0.0.1:8081")
     })?;
-    let mut settings = EdgeSettings::new(upstream);
+    let mut settings = match kind {
+        UpstreamKind::Springtide => EdgeSettings::new(upstream),
+        UpstreamKind::Http => EdgeSettings::foreign(upstream),
+    };
     settings.memory_bytes = config.edge.memory_bytes;
     let edge = Edge::new(settings, clock()).context("cannot open the edge")?;
     Ok(Arc::new(edge))

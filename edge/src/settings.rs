@@ -47,7 +47,7 @@ pub struct EdgeSettings {
 }
 
 impl EdgeSettings {
-    /// The defaults in front of `upstream`.
+    /// The defaults in front of an `upstream` of ours.
     #[must_use]
     pub fn new(upstream: http::Uri) -> Self {
         Self {
@@ -69,6 +69,18 @@ impl EdgeSettings {
             body_timeout: Duration::from_secs(30),
             patience: Duration::from_millis(250),
             drain_timeout: Duration::from_secs(5),
+        }
+    }
+
+    /// The defaults in front of any HTTP server: its URLs are kept as they are, it
+    /// has no change feed, and it bounds bodies itself.
+    #[must_use]
+    pub fn foreign(upstream: http::Uri) -> Self {
+        Self {
+            key_form: KeyForm::Verbatim,
+            follows_changes: false,
+            request_body_bytes: None,
+            ..Self::new(upstream)
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::stream::kafka::PRODUCE_WAIT;
 
 mod column;
 mod table;
-mod units;
+pub mod units;
 
 #[cfg(test)]
 mod tests;

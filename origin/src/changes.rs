@@ -1,29 +1,18 @@
 //! `/v1/changes`: the change feed as server-sent events, without what belongs
 //! to tables that the one who asks may not read (rule 16).
 
-use std::collections::VecDeque;
-use std::io;
-
-use bytes::Bytes;
-use futures::Stream;
-use http::{HeaderMap, HeaderValue, Response, header};
-use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
+use http::{HeaderMap, Response};
 use springtide_freshness::FeedReader;
 use springtide_protocol::canonical::CanonicalUrl;
 use springtide_protocol::change::{Change, Heartbeat};
 use springtide_protocol::{ChangeId, FeedEvent, MinVersion, TableName, Tag};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Identity, View};
 use crate::body::Body;
 use crate::error::RequestError;
+use crate::event_stream::{self, Events, Place};
 use crate::origin::Origin;
-
-/// When a client that lost the stream tries again.
-const RETRY_MS: u64 = 1000;
 
 /// What one reader of the feed may see.
 #[derive(Clone, Debug)]
@@ -42,46 +31,27 @@ pub(crate) fn changes(
 ) -> Result<Response<Body>, RequestError> {
     crate::request::Reserved::read(url, &[], &[])?;
     let after = last_event_id(head)?;
-    let place = origin.event_stream()?;
+    let place = Place::take(origin, identity, stop)?;
     let sight = if origin.writers.is_writer(head)? {
         Sight { hidden: Vec::new() }
     } else {
         Sight::new(origin, &origin.policy.view(identity))
     };
-    let feed = Following {
-        reader: origin.freshness.feed(after),
-        sight,
-        ends: ends(origin, identity),
-        stop: stop.clone(),
-        waiting: VecDeque::from([format!("retry: {RETRY_MS}\n\n")]),
-        _place: place,
-    };
-    Ok(event_stream(futures::stream::unfold(feed, Following::step)))
+    let feed = Following { reader: origin.freshness.feed(after), sight };
+    Ok(event_stream::respond(feed, place))
 }
 
 /// One client's way along the feed.
 struct Following {
     reader: FeedReader,
     sight: Sight,
-    ends: Option<Instant>,
-    stop: CancellationToken,
-    waiting: VecDeque<String>,
-    _place: OwnedSemaphorePermit,
 }
 
-impl Following {
-    async fn step(mut self) -> Option<(String, Self)> {
+impl Events for Following {
+    async fn next(&mut self) -> Option<String> {
         loop {
-            if let Some(text) = self.waiting.pop_front() {
-                return Some((text, self));
-            }
-            let event = tokio::select! {
-                () = self.stop.cancelled() => return None,
-                () = until(self.ends) => return None,
-                event = self.reader.next() => event,
-            };
-            if let Some(event) = self.sight.seen(event) {
-                self.waiting.push_back(event.to_sse());
+            if let Some(event) = self.sight.seen(self.reader.next().await) {
+                return Some(event.to_sse());
             }
         }
     }
@@ -139,41 +109,12 @@ impl Sight {
     }
 }
 
-/// When a token's stream ends.
-pub(crate) fn ends(origin: &Origin, identity: &Identity) -> Option<Instant> {
-    let left_micros = identity.ends_micros()?.saturating_sub(origin.now_micros());
-    let left = std::time::Duration::from_micros(u64::try_from(left_micros).unwrap_or(0));
-    Instant::now().checked_add(left)
-}
-
-/// Waits for an instant; for ever where there is none.
-pub(crate) async fn until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => tokio::time::sleep_until(instant).await,
-        None => std::future::pending().await,
-    }
-}
-
 fn last_event_id(head: &HeaderMap) -> Result<Option<ChangeId>, RequestError> {
     let Some(value) = head.get("last-event-id").filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
     let id = value.to_str().ok().and_then(|text| text.parse().ok());
     id.map(Some).ok_or(RequestError::EventId)
-}
-
-/// A response of server-sent events.
-pub(crate) fn event_stream(events: impl Stream<Item = String> + Send + 'static) -> Response<Body> {
-    use futures::StreamExt;
-    let frames = events.map(|text| Ok::<_, io::Error>(Frame::data(Bytes::from(text))));
-    let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
-    let headers = response.headers_mut();
-    let plain = HeaderValue::from_static;
-    headers.insert(header::CONTENT_TYPE, plain("text/event-stream; charset=utf-8"));
-    headers.insert(header::CACHE_CONTROL, plain("no-store"));
-    // Proxies that buffer would hold events back.
-    headers.insert("x-accel-buffering", plain("no"));
-    response
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod changes;
 mod coding;
 mod console;
 mod error;
+mod event_stream;
 mod health;
 mod ingest;
 mod lifetimes;

@@ -3,7 +3,6 @@
 //! something changed, at most every `live_interval`; it runs nothing.
 
 use std::collections::HashMap;
-use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -12,15 +11,15 @@ use parking_lot::Mutex;
 use springtide_engine::Encoding;
 use springtide_protocol::Format;
 use springtide_protocol::canonical::CanonicalUrl;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::access::{Identity, View};
 use crate::answer::{Planned, Question, Timing, Wanted, plan, rfc3339};
 use crate::body::Body;
-use crate::changes::{ends, event_stream, until};
 use crate::error::RequestError;
+use crate::event_stream::{self, Events, Place};
 use crate::lifetimes::Standing;
 use crate::origin::Origin;
 use crate::problem;
@@ -29,8 +28,6 @@ use crate::sql::{asked, published};
 
 /// Silence after which a comment is sent, so that a lost client is noticed.
 const COMMENT_AFTER: Duration = Duration::from_secs(10);
-/// When a client that lost the stream tries again.
-const RETRY_MS: u64 = 1000;
 /// The least of `live_interval`.
 const LEAST_INTERVAL: Duration = Duration::from_millis(100);
 /// After a failed plan.
@@ -78,21 +75,12 @@ pub(crate) fn live(
     let query = published(origin, name)?;
     Reserved::read(url, &[], &query.parameters)?;
     let question = asked(&query, url)?;
-    let place = origin.event_stream()?;
+    let place = Place::take(origin, identity, stop)?;
     let watcher = origin.live.watch(origin, question, identity);
     let known = head.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     let mut state = watcher.state.clone();
     state.mark_changed();
-    let following = Following {
-        state,
-        known,
-        watcher,
-        ends: ends(origin, identity),
-        stop: stop.clone(),
-        waiting: VecDeque::from([format!("retry: {RETRY_MS}\n\n")]),
-        _place: place,
-    };
-    Ok(event_stream(futures::stream::unfold(following, Following::step)))
+    Ok(event_stream::respond(Following { state, known, watcher }, place))
 }
 
 impl LiveHub {
@@ -230,31 +218,20 @@ struct Following {
     known: Option<String>,
     #[expect(dead_code, reason = "keeps the watcher going")]
     watcher: Arc<Watcher>,
-    ends: Option<Instant>,
-    stop: CancellationToken,
-    waiting: VecDeque<String>,
-    _place: OwnedSemaphorePermit,
 }
 
-impl Following {
-    async fn step(mut self) -> Option<(String, Self)> {
+impl Events for Following {
+    async fn next(&mut self) -> Option<String> {
         loop {
-            if let Some(text) = self.waiting.pop_front() {
-                return Some((text, self));
-            }
             tokio::select! {
-                () = self.stop.cancelled() => return None,
-                () = until(self.ends) => return None,
-                () = tokio::time::sleep(COMMENT_AFTER) => {
-                    self.waiting.push_back(":\n\n".to_owned());
-                }
+                () = tokio::time::sleep(COMMENT_AFTER) => return Some(":\n\n".to_owned()),
                 // An error: the query's file changed; the client comes again.
-                changed = self.state.changed() => {
-                    changed.ok()?;
-                    let state = self.state.borrow_and_update().clone();
-                    let known = self.known.take();
-                    self.waiting.extend(state.and_then(|state| state.event(known.as_deref())));
-                }
+                changed = self.state.changed() => changed.ok()?,
+            }
+            let state = self.state.borrow_and_update().clone();
+            let known = self.known.take();
+            if let Some(event) = state.and_then(|state| state.event(known.as_deref())) {
+                return Some(event);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::{Config, ConfigError, Loaded, Source, load, print_resolved};
+use super::{Config, ConfigError, Loaded, Source, UpstreamKind, load, print_resolved};
 
 const TABLE: &str = r#"
 [[table]]
@@ -37,6 +37,14 @@ fn defaults_are_those_of_the_rooms() {
     let loaded = load(&Source::default()).unwrap().config;
     let rooms = springtide_freshness::FreshnessSettings::new(loaded.tables_folder());
     assert_eq!(format!("{:?}", loaded.freshness()), format!("{rooms:?}"));
+}
+
+#[test]
+fn an_edge_is_told_what_it_stands_before() {
+    let kind = |text: &str| read(text).unwrap().config.edge.upstream_kind;
+    assert_eq!(kind(""), UpstreamKind::Springtide);
+    assert_eq!(kind("[edge]\nupstream_kind = \"http\"\n"), UpstreamKind::Http);
+    assert!(message("[edge]\nupstream_kind = \"nginx\"\n").contains("upstream_kind"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::client::{flights, ingest, sql};
+use crate::client::{flights, get, ingest, sql};
 use crate::program::{House, Server, eventually, run, said, springtide};
 
 const COUNT: &str = "SELECT count(*) AS n FROM flights";
@@ -20,6 +20,39 @@ fn an_edge_stands_before_an_origin_elsewhere() {
     eventually("a hit", || sql(&edge.edge, COUNT, &[]).header("cache-status").contains("; hit"));
     assert!(edge.stop().success());
     assert!(origin.stop().success());
+}
+
+#[test]
+fn an_edge_stands_before_any_http_server() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let upstream = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            answer_its_target(stream.unwrap());
+        }
+    });
+    let mut command = springtide(&["edge", "--upstream", &upstream, "--upstream-kind", "http"]);
+    let edge = Server::start(command.args(["--edge-listen", "127.0.0.1:0"]));
+    let url = format!("{}/shop//a?b=2&a=1&c=", edge.edge);
+    let miss = get(&url, &[]);
+    assert_eq!(miss.body, "/shop//a?b=2&a=1&c=", "as it was asked for");
+    eventually("a hit", || get(&url, &[]).header("cache-status").contains("; hit"));
+    assert!(edge.stop().success());
+}
+
+/// The least of an HTTP server: one answer a connection, its own target.
+fn answer_its_target(mut stream: std::net::TcpStream) {
+    use std::io::{BufRead as _, Write as _};
+    let mut reader = std::io::BufReader::new(stream.try_clone().unwrap());
+    let mut head = String::new();
+    while reader.read_line(&mut head).is_ok_and(|bytes| bytes > 2) {}
+    let target = head.split(' ').nth(1).unwrap_or_default();
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\ncache-control: max-age=60\r\nconnection: close\r\n\r\n{target}",
+        target.len(),
+    );
+    // Whoever went away needs no answer.
+    let _ = stream.write_all(answer.as_bytes());
 }
 
 #[test]

@@ -308,3 +308,25 @@ async fn a_body_that_names_too_large_a_length_does_not_travel() {
     assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(world.asked(), 0);
 }
+
+#[tokio::test]
+async fn before_a_foreign_origin_urls_stay_as_they_are_and_no_feed_is_asked_for() {
+    let world = World::with(
+        |request| async move {
+            let target = request.uri().to_string();
+            let response = Response::builder().header("cache-control", "max-age=60");
+            response.body(whole(&target)).unwrap()
+        },
+        |settings| *settings = crate::EdgeSettings::foreign(settings.upstream.clone()),
+    )
+    .await;
+    // Order, emptiness and dots may mean something there.
+    for target in ["/shop//a/?b=2&a=1&c=", "/shop//a/?a=1&b=2&c="] {
+        let miss = world.get(target).await;
+        assert_eq!((&miss.body[..], miss.detail()), (target.as_bytes(), "miss"));
+        assert_eq!(world.get(target).await.detail(), "hit");
+    }
+    assert_eq!(world.seen().iter().filter(|seen| seen.target == "/v1/changes").count(), 0);
+    assert_eq!(world.asked(), 2);
+    assert!(world.edge.status().feed.is_none());
+}

@@ -1,16 +1,18 @@
 //! Durations and sizes as people write them: `10s`, `1h 30m`, `256MiB`. A plain
-//! number is refused for a duration (of which unit?) and is bytes for a size.
+//! number is refused for a duration (of which unit?) and is bytes for a size. The whole
+//! configuration reads them so.
 
 /// `#[serde(with = "units::duration")]`.
-pub(super) mod duration {
+pub mod duration {
     use std::time::Duration;
 
     use serde::de::{Deserialize as _, Deserializer, Error as _};
 
     /// Reads `10s`, `500ms`, `1h 30m`.
-    pub(in crate::settings) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Duration, D::Error> {
+    ///
+    /// # Errors
+    /// Where it is no duration.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(deserializer)?;
         humantime::parse_duration(&text).map_err(|_| {
             D::Error::custom(format!("`{text}` is not a duration; write for example \"10s\""))
@@ -19,7 +21,7 @@ pub(super) mod duration {
 }
 
 /// `#[serde(with = "units::bytes")]`.
-pub(super) mod bytes {
+pub mod bytes {
     use serde::Deserialize;
     use serde::de::{Deserializer, Error as _};
 
@@ -31,9 +33,10 @@ pub(super) mod bytes {
     }
 
     /// Reads `256MiB`, `4GB` or a number of bytes.
-    pub(in crate::settings) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<u64, D::Error> {
+    ///
+    /// # Errors
+    /// Where it is no size.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         match Size::deserialize(deserializer)? {
             Size::Bytes(bytes) => Ok(bytes),
             Size::Text(text) => match text.parse::<bytesize::ByteSize>() {

@@ -132,14 +132,22 @@ impl Producers {
         let missing = || closed("a producer was lost to a panic".into());
         let mut slot = self.slots.lock().pop_front().ok_or_else(missing)?;
         let (configuration, topic) = (self.configuration.clone(), Arc::clone(topic));
-        let (slots, attempt) = (Arc::clone(&self.slots), Arc::clone(attempt));
-        let ran = tokio::task::spawn_blocking(move || {
-            let outcome = slot.transact(&configuration, &topic, &records, &attempt);
+        let (slots, own) = (Arc::clone(&self.slots), Arc::clone(attempt));
+        let mut ran = tokio::task::spawn_blocking(move || {
+            let outcome = slot.transact(&configuration, &topic, &records, &own);
             slots.lock().push_back(slot);
             drop(permit);
             outcome
         });
-        ran.await.map_err(|source| StreamError::UnknownOutcome { source: source.into() })?
+        let ended = match timeout_at(attempt.until(), &mut ran).await {
+            Ok(ended) => ended,
+            Err(_late) => match attempt.give_up() {
+                // Its outcome is still waited for here, for the next with the same key.
+                StreamError::UnknownOutcome { .. } => ran.await,
+                surely_not => return Err(surely_not),
+            },
+        };
+        ended.map_err(|source| StreamError::UnknownOutcome { source: source.into() })?
     }
 }
 
