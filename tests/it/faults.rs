@@ -47,7 +47,7 @@ fn while_the_catalog_is_down_answers_and_rows_go_on() {
     ingest(&server.edge, &flights(0..100, "2001-03-10", "ATL"));
     eventually("a first commit", || lake_rows(&server.origin) == 100);
 
-    let catalog = house.path().join("state").join("catalog.sqlite");
+    let catalog = house.path().join("state/tables/catalog.sqlite");
     let lock = hold(&catalog);
     eventually("the catalog is named", || !part(&server.origin, "catalog").0);
     let token = ingest(&server.edge, &flights(100..150, "2001-03-10", "ATL"));
@@ -78,7 +78,7 @@ fn a_full_disk_refuses_rows_and_loses_none() {
         taken += 2000;
         assert!(taken < 1_000_000, "the disk is never full");
     };
-    assert_eq!(refused.status, 507, "{}", refused.body);
+    assert_eq!(refused.status, 503, "{}", refused.body);
     assert!(refused.body.contains("free some space"), "{}", refused.body);
     assert!(taken > 0);
     eventually("what was taken is answered", || {
