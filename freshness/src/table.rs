@@ -91,8 +91,8 @@ struct TableLoop {
     announced_at: Option<Instant>,
     next_housekeeping: Instant,
     next_release: Instant,
-    /// The commit under way.
-    commit_task: Option<tokio::task::Id>,
+    /// The commit under way, with when it began.
+    commit_task: Option<(tokio::task::Id, Instant)>,
     /// Since when the tail has been full.
     full_since: Option<Instant>,
 }
@@ -267,7 +267,7 @@ impl TableLoop {
             Err(error) => {
                 // A panic in a piece of work: rows stay where they are.
                 tracing::error!(table = %self.shared.name(), error = describe(&error), "work");
-                if self.commit_task.take_if(|id| *id == error.id()).is_some() {
+                if self.commit_task.take_if(|(id, _)| *id == error.id()).is_some() {
                     self.commit_failed();
                 }
             }

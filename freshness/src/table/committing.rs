@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use arrow::datatypes::SchemaRef;
 use springtide_protocol::{Offset, OffsetMap};
 use springtide_relation::{SegmentData, TailBatch};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::backoff::Backoff;
@@ -66,10 +67,11 @@ impl TableLoop {
             let outcome = carry_out(lake, schema, job, commit_id).await;
             Work::Committed(CommitDone { asked_micros: clock.now_micros(), outcome })
         });
-        self.commit_task = Some(task.id());
+        self.commit_task = Some((task.id(), Instant::now()));
     }
 
     pub(super) fn on_committed(&mut self, done: CommitDone) {
+        self.commit_task = None;
         self.commits_ended.fetch_add(1, Ordering::AcqRel);
         let now = self.now();
         let table = self.shared.name().to_string();

@@ -11,10 +11,14 @@ use crate::status::TableState;
 
 const FULL: &str = "the tail is full, so the stream is not read on: let commits happen \
     (`commit.enabled`, and whether they succeed) or raise `tail.memory` and `tail.disk`";
+const LONG_COMMIT: &str = "a commit has been under way for more than 10 s: does the catalog, \
+    or the storage of the warehouse, answer?";
 /// The least time between two announcements of one table.
 const COALESCE: Duration = Duration::from_millis(10);
 /// How often the stream is told what is no longer needed of it.
 const RELEASE: Duration = Duration::from_secs(30);
+/// A commit may take this long before it is spoken of.
+const COMMIT_FOR: Duration = Duration::from_secs(10);
 /// The tail may be full for this long while its files are written.
 const FULL_FOR: Duration = Duration::from_secs(5);
 /// How often eviction and gauges are looked after.
@@ -32,6 +36,7 @@ impl TableLoop {
             self.next_housekeeping = Instant::now() + HOUSEKEEPING;
             self.keep_house();
             self.look_at_room();
+            self.look_at_commit();
             self.release();
             self.revive_intake();
         }
@@ -79,6 +84,15 @@ impl TableLoop {
         let below = self.core(|core| core.needed());
         if let (Some(source), Some(below)) = (self.shared.source(), below) {
             self.work.spawn(async move { Work::Released(source.release(&below).await) });
+        }
+    }
+
+    /// Says so where a commit takes long: what it waits for may never answer.
+    fn look_at_commit(&self) {
+        let long = self.commit_task.is_some_and(|(_, began)| began.elapsed() >= COMMIT_FOR);
+        if long {
+            let mut health = self.shared.health.lock();
+            health.commit.get_or_insert_with(|| LONG_COMMIT.to_owned());
         }
     }
 
