@@ -8,6 +8,7 @@
 //! | known | outcome |
 //! |---|---|
 //! | B unknown | gap: the snapshot alone answers |
+//! | the table's decode epoch is not this process's | halted: rows would be told as what they are not |
 //! | recorded topic id ≠ the topic's, or none recorded beside a boundary > 0 | halted |
 //! | a partition with B > 0 is not in the topic | halted |
 //! | high < B or high < E | halted: the stream lost what was read from it |
@@ -64,6 +65,13 @@ pub enum Event<'a> {
         low: Offset,
         /// Its high watermark now.
         high: Offset,
+    },
+    /// The table is decoded in another epoch than this process decodes in.
+    DecodedOtherwise {
+        /// This process's.
+        own: u32,
+        /// The table's.
+        recorded: u32,
     },
     /// The tail let go of what is below.
     Evicted(&'a OffsetMap),
@@ -187,6 +195,9 @@ impl Boundary {
             }
             Event::Topic(_) | Event::Progress(_) | Event::OutOfRange { .. } if self.is_halted() => {
                 Directive::None
+            }
+            Event::DecodedOtherwise { own, recorded } => {
+                self.halt(Halt::DecodedOtherwise { own: *own, recorded: *recorded })
             }
             Event::Snapshot(mark) => self.on_snapshot(mark),
             Event::Topic(topic) => self.on_topic(topic),

@@ -154,7 +154,7 @@ impl DeadLetters {
     }
 
     /// Keeps all of `rejected`, durably, or none. A record that is kept already
-    /// (same topic id, partition and offset) stays as it is.
+    /// (same topic id, partition and offset) stays as it is. Returns how many are new.
     ///
     /// # Errors
     /// [`DeadLetterError::Full`] at the table's bound; [`DeadLetterError::Storage`].
@@ -163,15 +163,20 @@ impl DeadLetters {
         table: &TableName,
         topic: LetterTopic<'_>,
         rejected: &[Rejected],
-    ) -> Result<(), DeadLetterError> {
+    ) -> Result<u64, DeadLetterError> {
         if rejected.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let storage = |source| self.storage(source);
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(storage)?;
-        let mut added = 0;
+        let (mut added, mut letters) = (0, 0);
         for letter in rejected {
-            added += insert(&mut transaction, table, topic, letter).await.map_err(storage)?;
+            if let Some(bytes) =
+                insert(&mut transaction, table, topic, letter).await.map_err(storage)?
+            {
+                added += bytes;
+                letters += 1;
+            }
         }
         let held: i64 = sqlx::query_scalar(ADD_BYTES)
             .bind(table.as_str())
@@ -185,7 +190,8 @@ impl DeadLetters {
                 limit_bytes: self.table_bytes,
             });
         }
-        transaction.commit().await.map_err(storage)
+        transaction.commit().await.map_err(storage)?;
+        Ok(letters)
     }
 
     /// How many letters a table has.
@@ -306,13 +312,13 @@ const DELETE: &str = "DELETE FROM letters WHERE of_table = ? AND number <= ?";
 
 const SUBTRACT: &str = "UPDATE held SET bytes = bytes - ?2 WHERE of_table = ?1";
 
-/// Bytes added: none where the letter is there already.
+/// Bytes added; `None` where the letter is there already.
 async fn insert(
     transaction: &mut Transaction<'_, Sqlite>,
     table: &TableName,
     topic: LetterTopic<'_>,
     letter: &Rejected,
-) -> Result<i64, sqlx::Error> {
+) -> Result<Option<i64>, sqlx::Error> {
     let reason = letter.reason.detail();
     let bytes = size(letter.key.as_ref()) + size(letter.value.as_ref()) + reason.len();
     let done = sqlx::query(INSERT)
@@ -327,7 +333,7 @@ async fn insert(
         .bind(&reason)
         .execute(&mut **transaction)
         .await?;
-    Ok(if done.rows_affected() == 0 { 0 } else { i64::try_from(bytes).unwrap_or(i64::MAX) })
+    Ok((done.rows_affected() > 0).then(|| i64::try_from(bytes).unwrap_or(i64::MAX)))
 }
 
 fn size(bytes: Option<&Bytes>) -> usize {

@@ -23,6 +23,10 @@ pub trait TableLake: Send + Sync + 'static {
     /// The catalog's, or a state that cannot be read.
     async fn refresh(&self) -> Result<Arc<LakeSnapshot>, LakeError>;
 
+    /// The decode epoch of this process; `None` where it decodes nothing. A table that
+    /// records another is decoded otherwise elsewhere.
+    fn own_epoch(&self) -> Option<u32>;
+
     /// The oldest ancestor of the current snapshot that was current after `since_micros` and
     /// differs from it by at most `most_offsets` rows of the stream and nothing else.
     ///
@@ -45,6 +49,10 @@ pub trait TableLake: Send + Sync + 'static {
 impl TableLake for LakeTable {
     async fn refresh(&self) -> Result<Arc<LakeSnapshot>, LakeError> {
         Self::refresh(self).await
+    }
+
+    fn own_epoch(&self) -> Option<u32> {
+        Self::own_epoch(self)
     }
 
     async fn former(

@@ -91,6 +91,7 @@ struct TableLoop {
     announced_at: Option<Instant>,
     next_housekeeping: Instant,
     next_release: Instant,
+    releasing: bool,
     /// The commit under way, with when it began.
     commit_task: Option<(tokio::task::Id, Instant)>,
     /// Since when the tail has been full.
@@ -140,6 +141,7 @@ async fn run_opened(shared: Arc<Shared>, around: Surroundings, asked: mpsc::Rece
         announced_at: None,
         next_housekeeping: Instant::now(),
         next_release: Instant::now(),
+        releasing: false,
         commit_task: None,
         full_since: None,
     };
@@ -260,8 +262,9 @@ impl TableLoop {
         match done {
             Ok(Work::Sealed(done)) => self.on_sealed(done),
             Ok(Work::Committed(done)) => self.on_committed(done),
-            Ok(Work::Released(Ok(()))) => {}
+            Ok(Work::Released(Ok(()))) => self.releasing = false,
             Ok(Work::Released(Err(error))) => {
+                self.releasing = false;
                 tracing::warn!(table = %self.shared.name(), error = describe(&error), "release");
             }
             Err(error) => {
@@ -293,9 +296,10 @@ impl TableLoop {
     fn start_intake(&mut self, position: OffsetMap) {
         self.stop_intake();
         let Some(source) = self.shared.source() else { return };
-        let (schema, topic) = self.core(|core| {
+        let (schema, topic, boundary) = self.core(|core| {
             let topic = core.topic().map(|topic| (topic.topic.clone(), topic.topic_id));
-            (core.snapshot().schema.clone(), topic)
+            let boundary = core.boundary.boundary().cloned().unwrap_or_default();
+            (core.snapshot().schema.clone(), topic, boundary)
         });
         let Some(topic) = topic else { return };
         let decoder = match Decoder::new(schema, self.shared.settings.unknown_columns) {
@@ -313,6 +317,7 @@ impl TableLoop {
             decoder,
             letters: self.around.letters.clone(),
             position,
+            boundary,
             poll_rows: self.around.core.tail.poll_rows,
             events,
         };

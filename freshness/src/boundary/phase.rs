@@ -31,6 +31,13 @@ pub enum Halt {
         /// The topic's id now.
         found: Uuid,
     },
+    /// Another process has changed how the table's rows are decoded.
+    DecodedOtherwise {
+        /// The decode epoch of this process.
+        own: u32,
+        /// The table's.
+        recorded: u32,
+    },
     /// A partition that the lake has rows of is not in the topic.
     PartitionMissing(PartitionId),
     /// The stream ends before what was read from it.
@@ -87,6 +94,12 @@ impl fmt::Display for Halt {
                 f,
                 "the lake tells offsets but not of which topic; topic {found} cannot be \
                  trusted to be that one"
+            ),
+            Self::DecodedOtherwise { own, recorded } => write!(
+                f,
+                "the table's rows are decoded in epoch {recorded} now and this process decodes in \
+                 epoch {own}: another process has other columns, key or `unknown_columns`, or is \
+                 of another version; give both the same configuration and start this one again"
             ),
             Self::PartitionMissing(partition) => {
                 write!(f, "partition {partition}, of which the lake has rows, is not in the topic")

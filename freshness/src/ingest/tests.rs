@@ -9,7 +9,7 @@ use springtide_protocol::TableName;
 use springtide_protocol::clock::Clock;
 
 use crate::stream::{Journal, NewRecord, StreamSource as _};
-use crate::{Freshness, IngestError, TableStatus};
+use crate::{Freshness, IngestError, TableState, TableStatus};
 
 #[derive(Debug)]
 struct SystemClock;
@@ -89,5 +89,37 @@ async fn unknown_columns_stop_the_stream_or_are_kept_aside() {
     let discarded = freshness.discard_dead_letters(&flights(), page.letters[0].number).await;
     assert_eq!(discarded.unwrap().letters, 1);
     assert_eq!(freshness.status(&flights()).unwrap().dead_letters, 0);
+    freshness.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_lake_has_passed_is_judged_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let freshness = start(folder.path(), "collect").await;
+    produce(folder.path(), r#"{"id":1,"gate":"B7"}"#).await;
+    produce(folder.path(), r#"{"id":2}"#).await;
+    until(&freshness, |status| status.tail_rows == 1 && status.dead_letters == 1).await;
+    let page = freshness.dead_letters(&flights(), None, 9).await.unwrap();
+    freshness.discard_dead_letters(&flights(), page.letters[0].number).await.unwrap();
+    freshness.commit(&flights()).await.unwrap();
+    freshness.shutdown().await;
+
+    // The boundary's chunk is read again from its start: the letter stays discarded.
+    let freshness = start(folder.path(), "collect").await;
+    let status = until(&freshness, |status| status.state == TableState::Live).await;
+    assert_eq!(status.dead_letters, 0);
+    assert_eq!(freshness.dead_letters(&flights(), None, 9).await.unwrap().letters, []);
+    freshness.shutdown().await;
+
+    // Nor does it stop a stream that stops at such records now.
+    let freshness = start(folder.path(), "error").await;
+    until(&freshness, |status| status.state == TableState::Live).await;
+    produce(folder.path(), r#"{"id":3}"#).await;
+    produce(folder.path(), r#"{"id":4,"gate":"B7"}"#).await;
+    let why = "the record at 0:3: there is no column `gate`";
+    let told = |status: &TableStatus| status.reason.as_ref().is_some_and(|r| r.contains(why));
+    let status = until(&freshness, told).await;
+    let end = status.coverage_end.next(springtide_protocol::PartitionId(0));
+    assert_eq!(end, springtide_protocol::Offset(3), "what comes before it is there");
     freshness.shutdown().await;
 }

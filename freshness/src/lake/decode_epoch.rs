@@ -43,6 +43,7 @@ impl LakeTable {
             let table = self.base().await?;
             let recorded = read(table.metadata())?;
             if let Some(same) = recorded.as_ref().filter(|e| e.fingerprint == fingerprint) {
+                self.set_own_epoch(same.epoch);
                 return Ok(same.epoch);
             }
             let epoch = recorded.map_or(1, |epoch| epoch.epoch + 1);

@@ -4,7 +4,7 @@
 //! It must never know the tail.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use iceberg::io::FileIO;
@@ -37,6 +37,8 @@ struct Inner {
     state: Mutex<Option<State>>,
     /// One at a time asks the catalog; the others get what it found.
     refreshing: tokio::sync::Mutex<()>,
+    /// The decode epoch of this process, once it was made sure of.
+    own_epoch: OnceLock<u32>,
     /// One commit at a time in this process.
     committing: tokio::sync::Mutex<()>,
 }
@@ -60,6 +62,7 @@ impl LakeTable {
             manifests: ManifestCache::new(),
             state: Mutex::new(None),
             refreshing: tokio::sync::Mutex::new(()),
+            own_epoch: OnceLock::new(),
             committing: tokio::sync::Mutex::new(()),
         };
         let table = Self { inner: Arc::new(inner) };
@@ -110,6 +113,16 @@ impl LakeTable {
 
     pub(crate) fn ident(&self) -> &TableIdent {
         &self.inner.ident
+    }
+
+    /// The decode epoch that this process decodes in; `None`: it decodes nothing.
+    pub(crate) fn own_epoch(&self) -> Option<u32> {
+        self.inner.own_epoch.get().copied()
+    }
+
+    pub(super) fn set_own_epoch(&self, epoch: u32) {
+        // It is the same each time: the fingerprint of a process does not change.
+        let _ = self.inner.own_epoch.set(epoch);
     }
 
     pub(crate) fn foreign_commits(&self) -> bool {

@@ -38,6 +38,8 @@ pub(crate) struct CoreSettings {
     pub(crate) commit: CommitSettings,
     pub(crate) tail: TailSettings,
     pub(crate) pin_window: Duration,
+    /// The decode epoch of this process; `None`: any.
+    pub(crate) decode_epoch: Option<u32>,
 }
 
 /// One state that can be pinned. Immutable.
@@ -95,6 +97,11 @@ pub(crate) struct Core {
     waiting_since: Option<i64>,
     pub(super) last_commit_micros: Option<i64>,
     is_committing: bool,
+    /// The snapshot at which reading began below its boundary, for the sake of earlier versions.
+    pub(super) reread: Option<Arc<LakeSnapshot>>,
+    /// Commits that failed one after the other, and when the next may be tried.
+    commit_failures: u32,
+    commit_not_before: i64,
 }
 
 impl Core {
@@ -111,7 +118,10 @@ impl Core {
         if let Some(former) = former {
             kept.keep_ancestor(Kept::new(former), now);
         }
-        let boundary = Boundary::new(mark(&kept.current().snapshot));
+        let mut boundary = Boundary::new(mark(&kept.current().snapshot));
+        if let Some(event) = decoded_otherwise(&settings, &kept.current().snapshot) {
+            boundary.step(&event);
+        }
         Self {
             settings,
             boundary,
@@ -126,6 +136,9 @@ impl Core {
             waiting_since: None,
             last_commit_micros: None,
             is_committing: false,
+            reread: None,
+            commit_failures: 0,
+            commit_not_before: i64::MIN,
         }
     }
 
@@ -185,7 +198,10 @@ impl Core {
         let covered = (self.tail.start(), self.tail.next());
         self.kept.install(Kept::new(snapshot.clone()), covered, now);
         self.reach_back();
-        let directive = self.boundary.step(&Event::Snapshot(&mark(&snapshot)));
+        let mut directive = self.boundary.step(&Event::Snapshot(&mark(&snapshot)));
+        if let Some(event) = decoded_otherwise(&self.settings, &snapshot) {
+            directive = self.boundary.step(&event);
+        }
         if !decoded_anew {
             return self.followed(directive);
         }
@@ -231,6 +247,7 @@ impl Core {
                 self.tail = Tail::new(from.clone(), self.tail.next_id());
                 self.waiting_since = None;
                 self.round = None;
+                self.reread = Some(self.snapshot().clone());
             }
             Directive::Resume(from) => {
                 for (partition, start) in from.iter() {
@@ -315,6 +332,14 @@ fn same_state(a: &LakeSnapshot, b: &LakeSnapshot) -> bool {
         && a.schema_id == b.schema_id
         && a.table_uuid == b.table_uuid
         && a.decode_epoch == b.decode_epoch
+}
+
+/// Where rows are decoded by another policy than this process has: what it reads would be
+/// told under a version that is not its own.
+fn decoded_otherwise(settings: &CoreSettings, snapshot: &LakeSnapshot) -> Option<Event<'static>> {
+    let own = settings.decode_epoch?;
+    let recorded = snapshot.decode_epoch;
+    (own != recorded).then_some(Event::DecodedOtherwise { own, recorded })
 }
 
 fn mark(snapshot: &LakeSnapshot) -> Mark {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use springtide_protocol::{Offset, OffsetMap, PartitionId, TableName};
+use springtide_relation::TailBatch;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -27,7 +28,7 @@ const INLINE_RECORDS: usize = 256;
 /// What the intake tells.
 #[derive(Debug)]
 pub(super) enum IntakeEvent {
-    /// Rows and positions; the stream works.
+    /// Rows and positions; the stream works. With how many dead letters are new.
     Arrived(Arrival, u64),
     /// The stream no longer holds what is next.
     OutOfRange(PartitionId, Offset, Offset),
@@ -43,6 +44,8 @@ pub(super) struct Intake {
     pub(super) decoder: Decoder,
     pub(super) letters: DeadLetters,
     pub(super) position: OffsetMap,
+    /// What lies below is in the lake, its dead letters were dealt with before.
+    pub(super) boundary: OffsetMap,
     pub(super) poll_rows: usize,
     pub(super) events: mpsc::Sender<IntakeEvent>,
 }
@@ -100,17 +103,38 @@ impl Intake {
 
     async fn take(&mut self, polled: Polled) -> Result<(), Closed> {
         let Polled { records, positions } = polled;
-        let decoded = self.decode(records).await?;
-        let stop = decoded.rejected.iter().find(|r| self.decoder.stops_at(&r.reason));
-        if let Some(Rejected { partition, offset, reason, .. }) = stop {
-            let reason = format!("the record at {partition}:{offset}: {}", reason.detail());
-            return self.stop(reason).await;
-        }
-        self.keep(&decoded.rejected).await?;
+        let mut decoded = self.decode(records).await?;
+        let boundary = &self.boundary;
+        decoded.rejected.retain(|r| r.offset >= boundary.next(r.partition));
+        let Some((stop, reason)) = self.first_stop(&decoded.rejected) else {
+            return self.hand_on(decoded, positions).await;
+        };
+        // What comes before it counts, in its partition and in the others.
+        let (partition, offset) = stop;
+        let below = |p: PartitionId| if p == partition { offset } else { Offset(i64::MAX) };
+        decoded.rejected.retain(|r| r.offset < below(r.partition));
+        let cut = |batch: &TailBatch| batch.window(Offset::ZERO, below(batch.partition));
+        decoded.batches = decoded.batches.iter().filter_map(cut).collect();
+        let mut positions = positions;
+        positions.set(partition, offset);
+        self.hand_on(decoded, positions).await?;
+        self.stop(reason).await
+    }
+
+    /// The first record that must not be passed, and why.
+    fn first_stop(&self, rejected: &[Rejected]) -> Option<((PartitionId, Offset), String)> {
+        let stop = rejected.iter().find(|r| self.decoder.stops_at(&r.reason))?;
+        let Rejected { partition, offset, reason, .. } = stop;
+        let reason = format!("the record at {partition}:{offset}: {}", reason.detail());
+        Some(((*partition, *offset), reason))
+    }
+
+    /// Dead letters are durable before rows and positions go on.
+    async fn hand_on(&mut self, decoded: Decoded, positions: OffsetMap) -> Result<(), Closed> {
+        let kept = self.keep(&decoded.rejected).await?;
         self.position = self.position.max(&positions);
         let arrival = Arrival { batches: decoded.batches, positions };
-        let event = IntakeEvent::Arrived(arrival, decoded.rejected.len() as u64);
-        self.events.send(event).await.map_err(|_| Closed)
+        self.events.send(IntakeEvent::Arrived(arrival, kept)).await.map_err(|_| Closed)
     }
 
     async fn decode(&mut self, records: Vec<Record>) -> Result<Decoded, Closed> {
@@ -138,14 +162,15 @@ impl Intake {
         }
     }
 
-    /// Keeps dead letters durably before positions pass them (rule 19).
-    async fn keep(&self, rejected: &[Rejected]) -> Result<(), Closed> {
+    /// Keeps dead letters durably before positions pass them (rule 19); how many are new.
+    async fn keep(&self, rejected: &[Rejected]) -> Result<u64, Closed> {
         let (name, id) = &self.topic;
         let mut backoff = Backoff::default();
         loop {
             let topic = LetterTopic { name, id: *id };
-            let Err(error) = self.letters.keep(&self.table, topic, rejected).await else {
-                return Ok(());
+            let error = match self.letters.keep(&self.table, topic, rejected).await {
+                Ok(kept) => return Ok(kept),
+                Err(error) => error,
             };
             let trouble = IntakeEvent::Trouble(describe(&error));
             self.events.send(trouble).await.map_err(|_| Closed)?;

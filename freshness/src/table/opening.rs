@@ -20,7 +20,8 @@ pub(super) async fn lake(shared: &Arc<Shared>, around: &Surroundings) -> Arc<dyn
         match open(shared, around).await {
             Ok((lake, snapshot)) => {
                 let former = former(shared, around, lake.as_ref(), asked_micros).await;
-                begin(shared, around, (snapshot, former), asked_micros).await;
+                let own_epoch = lake.own_epoch();
+                begin(shared, around, (snapshot, former, own_epoch), asked_micros).await;
                 return lake;
             }
             Err(error) => {
@@ -67,7 +68,7 @@ async fn former(
 async fn begin(
     shared: &Shared,
     around: &Surroundings,
-    (snapshot, former): (Arc<LakeSnapshot>, Option<Arc<LakeSnapshot>>),
+    (snapshot, former, decode_epoch): (Arc<LakeSnapshot>, Option<Arc<LakeSnapshot>>, Option<u32>),
     asked_micros: i64,
 ) {
     let settings = CoreSettings {
@@ -77,6 +78,7 @@ async fn begin(
         commit: shared.settings.commit,
         tail: around.core.tail.clone(),
         pin_window: around.core.pin_window,
+        decode_epoch,
     };
     let now = around.clock.now_micros();
     let mut core = Core::new(settings, snapshot.clone(), former, now);

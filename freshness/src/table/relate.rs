@@ -76,6 +76,17 @@ impl Core {
             let comes = begun && self.is_late();
             return Err(if comes { NotExact::NotYet } else { NotExact::Gone });
         }
+        // A stream that was compacted before it was read again may have less than the lake
+        // took from it.
+        if needs_tail && let Some(base) = &self.reread {
+            let taken = named(base.boundary.known());
+            if !self.tail.next().covers(&taken) {
+                return Err(if self.is_late() { NotExact::NotYet } else { NotExact::Gone });
+            }
+            if self.tail.lacks(&base.chunks, &boundary, &taken) {
+                return Err(NotExact::Gone);
+            }
+        }
         let mut view = self.view(&kept, &end, seated);
         let missing = std::mem::take(&mut view.missing);
         let relation = self.assemble(&kept, end, Coverage::Whole, view);

@@ -77,12 +77,13 @@ impl TableLoop {
 
     /// Tells the stream what its one table does not need any more.
     fn release(&mut self) {
-        if self.next_release > Instant::now() {
+        if self.releasing || self.next_release > Instant::now() {
             return;
         }
         self.next_release = Instant::now() + RELEASE;
         let below = self.core(|core| core.needed());
         if let (Some(source), Some(below)) = (self.shared.source(), below) {
+            self.releasing = true;
             self.work.spawn(async move { Work::Released(source.release(&below).await) });
         }
     }

@@ -85,6 +85,34 @@ impl Tail {
         View { sealed, open, missing, segments: self.segments(boundary, end) }
     }
 
+    /// Whether the tail has fewer rows than the lake of a chunk in `[from, to)`, where
+    /// `to` is the lake's boundary. Half a chunk cannot be compared and counts as less.
+    pub(crate) fn lacks(&self, lake: &LakeChunks, from: &OffsetMap, to: &OffsetMap) -> bool {
+        to.iter().any(|(partition, to)| {
+            let from = from.next(partition);
+            if from >= to {
+                return false;
+            }
+            let first = ChunkId::containing(partition, from);
+            let last = ChunkId::containing(partition, to);
+            let chunks = lake.range(first..=last).filter(|(id, _)| id.start() < to);
+            let mut chunks = chunks.map(|(id, columns)| (*id, count(Some(columns))));
+            chunks.any(|(id, rows)| {
+                let half = self.start.next(partition) > id.start();
+                half || self.rows_below(id, to) < rows
+            })
+        })
+    }
+
+    /// Rows of a chunk below an offset.
+    fn rows_below(&self, id: ChunkId, to: Offset) -> u64 {
+        if let Some(passed) = self.chunks.get(&id) {
+            return passed.present.below(id, to);
+        }
+        let open = self.open_chunks.get(&id.partition).filter(|(open, _)| *open == id);
+        open.map_or(0, |(_, rows)| Present::new(id, &rows.list()).below(id, to))
+    }
+
     /// The segments that overlap a window, the open one included.
     fn segments(&self, boundary: &OffsetMap, end: &OffsetMap) -> Vec<Segment> {
         let sealed = self.sealed.iter().map(|sealed| &sealed.segment);

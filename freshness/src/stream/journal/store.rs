@@ -172,6 +172,15 @@ impl Store {
     ) -> Result<Option<Offset>, StreamError> {
         let failed = |source| failed("looking for what can be trimmed", source);
         let mut connection = self.read().await.map_err(failed)?;
+        let first: Option<i64> = sqlx::query_scalar(FIRST)
+            .bind(topic)
+            .bind(partition.0)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(failed)?;
+        if first.is_none_or(|timestamp| timestamp >= before_ms) {
+            return Ok(None);
+        }
         let oldest = sqlx::query(OLDEST)
             .bind(topic)
             .bind(partition.0)
@@ -224,6 +233,9 @@ impl Store {
         freed.map(drop).map_err(failed)
     }
 }
+
+const FIRST: &str = "
+SELECT timestamp_ms FROM records WHERE topic = ? AND partition = ? ORDER BY offset LIMIT 1";
 
 const OLDEST: &str = "
 SELECT offset, timestamp_ms FROM records

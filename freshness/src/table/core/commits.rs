@@ -15,6 +15,11 @@ const BACKLOG_COMMIT_FACTOR: u64 = 4;
 /// rows, in multiples of `commit.every`.
 const IDLE_COMMIT_FACTOR: u32 = 30;
 
+/// The pause after a commit that failed; it doubles with each further one.
+const FIRST_PAUSE_MICROS: i64 = 1_000_000;
+/// Doublings of the pause: it ends at about a minute.
+const PAUSE_DOUBLINGS: u32 = 6;
+
 impl Core {
     /// When a commit is due that nothing but time brings about; `None`: none is waiting.
     pub(crate) fn commit_due_micros(&self) -> Option<i64> {
@@ -44,7 +49,8 @@ impl Core {
         let full = rows >= commit.rows || bytes >= commit.bytes;
         let aged = self.commit_due_micros().is_some_and(|due| due <= now);
         let squeezed = self.is_saturated();
-        if !(asked || commit.enabled && (full || aged || squeezed)) {
+        let rested = now >= self.commit_not_before;
+        if !(asked || commit.enabled && rested && (full || aged || squeezed)) {
             return None;
         }
         let sealed = self.tail.seal();
@@ -64,11 +70,15 @@ impl Core {
     ) -> Directive {
         self.is_committing = false;
         let Some(snapshot) = made else {
-            // Tried again after the usual age, not at once.
+            // Tried again after a while, whatever waits: the rows are safe where they are.
+            let pause = FIRST_PAUSE_MICROS << self.commit_failures.min(PAUSE_DOUBLINGS);
+            self.commit_failures = self.commit_failures.saturating_add(1);
+            self.commit_not_before = now.saturating_add(pause);
             self.waiting_since = Some(now);
             return Directive::None;
         };
         self.last_commit_micros = Some(now);
+        (self.commit_failures, self.commit_not_before) = (0, i64::MIN);
         let directive = self.install(snapshot, asked_micros, now);
         let boundary = self.boundary.boundary().cloned().unwrap_or_default();
         self.waiting_since = (!boundary.covers(self.tail.next())).then_some(now);
@@ -100,6 +110,14 @@ impl Core {
     }
 
     fn evict_tail(&mut self) {
+        let passed = |base: &Arc<LakeSnapshot>| {
+            let least = self.kept.least_boundary();
+            let taken = base.boundary.known();
+            least.zip(taken).is_some_and(|(least, taken)| least.covers(taken))
+        };
+        if self.reread.as_ref().is_some_and(passed) {
+            self.reread = None;
+        }
         let Some(floor) = self.needed() else { return };
         if let Some(start) = self.tail.evict(&floor) {
             self.boundary.step(&Event::Evicted(&start));

@@ -408,6 +408,7 @@ fn core_settings() -> CoreSettings {
         commit: CommitSettings { rows: 10, ..CommitSettings::default() },
         tail: TailSettings { segment_rows: 4, ..TailSettings::default() },
         pin_window: Duration::from_secs(WINDOW_S as u64),
+        decode_epoch: None,
     }
 }
 
@@ -477,4 +478,64 @@ fn after_a_restart_the_stream_is_read_from_where_versions_of_before_begin() {
     assert_eq!(from(Some(old)), 1024);
     let far = snapshot(1, at(5000 - REREAD_OFFSETS - 1), 0, &Rows::new());
     assert_eq!(from(Some(far)), 4096, "too far back to be read again");
+}
+
+#[test]
+fn rows_that_are_decoded_otherwise_elsewhere_are_left_to_others() {
+    let own = || CoreSettings { decode_epoch: Some(1), ..core_settings() };
+    let empty = snapshot(0, OffsetMap::new(), 0, &Rows::new());
+    let mut core = Core::new(own(), empty.clone(), None, 0);
+    core.describe(topic(7, 0));
+    let positions = (0..PARTITIONS).map(|p| (PartitionId(p), Offset(3))).collect();
+    core.arrive(Arrival { batches: vec![batch(0, &[0, 1, 2])], positions }, 1);
+    core.publish();
+    // Another process raises the epoch: nothing that was decoded here is told under it.
+    let raised = Arc::new(LakeSnapshot { decode_epoch: 2, ..(*empty).clone() });
+    assert_eq!(core.install(raised.clone(), 2, 2), Directive::Stop);
+    assert!(matches!(core.phase(), Phase::Halted(_)));
+    assert!(core.plan_commit(true, 3).is_none());
+    core.publish();
+    let relation = core.published().unwrap().relation.clone();
+    assert_eq!((relation.coverage, relation.segments.len()), (Coverage::SnapshotOnly, 0));
+    assert_eq!(relation.version.decode_epoch, 2);
+    assert!(relation.version.offsets.is_empty());
+    // Nor is it read by one that begins with it.
+    let mut late = Core::new(own(), raised, None, 0);
+    assert_eq!(late.describe(topic(7, 0)), Directive::None);
+    assert!(matches!(late.phase(), Phase::Halted(_)));
+}
+
+#[test]
+fn a_commit_that_failed_is_not_tried_again_at_once() {
+    let mut core = with_rows();
+    core.settings.commit.rows = 1;
+    assert!(core.plan_commit(false, 10).is_some(), "it is full");
+    core.committed(None, 10, 10);
+    assert!(core.plan_commit(false, 11).is_none());
+    assert!(core.plan_commit(true, 11).is_some(), "but where it is asked for");
+    core.committed(None, 11, 11);
+    let second = 1_000_000;
+    assert!(core.plan_commit(false, 11 + second).is_none(), "the pause grows");
+    assert!(core.plan_commit(false, 11 + 2 * second).is_some());
+}
+
+#[test]
+fn versions_that_a_compacted_stream_cannot_give_back_are_gone() {
+    let rows = |offsets: &[i64]| -> Rows { offsets.iter().map(|o| (0, *o)).collect() };
+    let at = |next: i64| -> OffsetMap { [(PartitionId(0), Offset(next))].into_iter().collect() };
+    let former = snapshot(1, at(2), 0, &rows(&[0, 1]));
+    let current = snapshot(2, at(6), 0, &rows(&[0, 1, 2, 3, 4, 5]));
+    let asked = |left: &[i64]| {
+        let mut core = Core::new(core_settings(), current.clone(), Some(former.clone()), 0);
+        core.describe(topic(7, 6));
+        core.publish();
+        let version = core.version_at(&former, at(4));
+        assert!(matches!(core.exact(&version), Err(NotExact::NotYet)), "it is being read");
+        let positions = (0..PARTITIONS).map(|p| (PartitionId(p), Offset(6))).collect();
+        core.arrive(Arrival { batches: vec![batch(0, left)], positions }, 1);
+        core.publish();
+        core.exact(&version).map(|exact| exact.relation.version)
+    };
+    assert!(asked(&[0, 1, 2, 3, 4, 5]).is_ok());
+    assert_eq!(asked(&[0, 1, 2, 4, 5]).unwrap_err(), NotExact::Gone, "3 was compacted away");
 }
