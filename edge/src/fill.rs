@@ -116,7 +116,11 @@ impl Edge {
         let verdict = storage::storable(how, status, response.headers());
         let lifetimes = match verdict {
             Ok(lifetimes) => lifetimes,
-            Err(reason) if status.is_server_error() && is_small(&response) => {
+            Err(reason)
+                if status.is_server_error()
+                    && is_small(&response)
+                    && storage::is_for_all(how, reason, response.headers()) =>
+            {
                 return self.shared_error(ask, response, reason).await.map(Some);
             }
             Err(reason) => {

@@ -180,6 +180,11 @@ impl Forward {
     /// The answer of what it got; `None` where it must try again.
     fn deliver(&self, got: Got) -> Option<Response<EdgeBody>> {
         match got.filled {
+            Filled::Alone(response, _)
+                if response.status().is_server_error() && self.may_stand_in() =>
+            {
+                Some(self.stand_in(Some(response.status())))
+            }
             Filled::Alone(response, reason) => {
                 self.edge.outcomes.count(Outcome::NotStored);
                 let status = CacheStatus {

@@ -4,7 +4,7 @@
 use http::header::{self, HeaderMap};
 use http::{Method, StatusCode};
 
-use super::cache_control::RequestDirectives;
+use super::cache_control::{RequestDirectives, ResponseDirectives};
 use super::freshness::{self, Lifetimes};
 
 /// What of the request bears on storing its answer.
@@ -86,9 +86,7 @@ pub fn storable(
     if asked.directives.no_store {
         return Err(NotStored::RequestNoStore);
     }
-    let directives = freshness::effective(headers).unwrap_or_default();
-    let plain = super::cache_control::ResponseDirectives::read(headers, &header::CACHE_CONTROL)
-        .unwrap_or_default();
+    let (directives, plain) = both_directives(headers);
     // Where the fields disagree about storing at all, the stricter counts.
     if directives.no_store || plain.no_store {
         return Err(NotStored::NoStore);
@@ -111,6 +109,26 @@ pub fn storable(
         return Err(NotStored::Events);
     }
     freshness::lifetimes(status, headers).ok_or(NotStored::NoLifetime)
+}
+
+/// Whether an answer that is not stored for `reason` may be told to all who wait for it
+/// now. `reason` is the first of several: what makes an answer one client's own is
+/// looked for again.
+#[must_use]
+pub fn is_for_all(asked: Asked<'_>, reason: NotStored, headers: &HeaderMap) -> bool {
+    let (directives, plain) = both_directives(headers);
+    matches!(reason, NotStored::Status | NotStored::NoStore | NotStored::NoLifetime)
+        && !asked.authorized
+        && !directives.private
+        && !plain.private
+        && !headers.contains_key(header::SET_COOKIE)
+        && !varies_beyond_coding(headers)
+}
+
+/// The directives that count here, and those for everybody.
+fn both_directives(headers: &HeaderMap) -> (ResponseDirectives, ResponseDirectives) {
+    let plain = ResponseDirectives::read(headers, &header::CACHE_CONTROL);
+    (freshness::effective(headers).unwrap_or_default(), plain.unwrap_or_default())
 }
 
 /// §3: a final status whose meaning for caching is known. Parts (206) and 304

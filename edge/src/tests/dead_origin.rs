@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Response, StatusCode};
+use tokio::sync::Semaphore;
 
-use super::world::{World, answer, whole};
+use super::world::{Reply, World, answer, whole};
 
 const TAG: &str = "t:flights";
 
@@ -169,4 +170,91 @@ async fn an_origin_that_hangs_is_given_up_in_time() {
     assert_eq!(world.get("/v1/q/a").await.detail(), "stale-if-error");
     let reply = world.get("/v1/q/b").await;
     assert_eq!((reply.status, reply.detail()), (StatusCode::GATEWAY_TIMEOUT, "timed-out"));
+}
+
+/// What the second of two gets who ask at once while the first is answered an error with
+/// these fields; each error says whose it is.
+async fn beside_an_error(fields: &'static [(&'static str, &'static str)]) -> (World, Reply) {
+    let gate = Arc::new(Semaphore::new(0));
+    let script = gate.clone();
+    let world = World::with(
+        move |request| {
+            let gate = script.clone();
+            async move {
+                gate.acquire().await.unwrap().forget();
+                let user = request.headers()["cookie"].to_str().unwrap();
+                let mut error = Response::builder().status(500);
+                for (name, value) in fields {
+                    error = error.header(*name, value.replace("USER", user));
+                }
+                error.body(whole(&format!("no luck, {user}"))).unwrap()
+            }
+        },
+        |settings| *settings = crate::EdgeSettings::foreign(settings.upstream.clone()),
+    )
+    .await;
+    let let_go = async {
+        world.asked_times(1).await;
+        while world.edge.status().waiting < 1 {
+            tokio::task::yield_now().await;
+        }
+        gate.add_permits(2);
+    };
+    let (first, second, ()) = tokio::join!(
+        world.get_with("/account", &[("cookie", "ann")]),
+        async {
+            world.asked_times(1).await;
+            world.get_with("/account", &[("cookie", "bob")]).await
+        },
+        let_go
+    );
+    assert_eq!(&first.body[..], b"no luck, ann");
+    (world, second)
+}
+
+#[tokio::test]
+async fn an_error_for_one_client_is_not_told_to_those_who_wait() {
+    for fields in [
+        &[("set-cookie", "session=USER"), ("cache-control", "private")][..],
+        &[("set-cookie", "session=USER"), ("cache-control", "no-store")],
+        &[("set-cookie", "session=USER")],
+        &[("cache-control", "private")],
+        &[("cache-control", "no-store, private")],
+        &[("cdn-cache-control", "private, max-age=0"), ("cache-control", "no-store")],
+        &[("vary", "Cookie"), ("cache-control", "no-store")],
+    ] {
+        let (world, reply) = beside_an_error(fields).await;
+        assert_eq!(&reply.body[..], b"no luck, bob", "{fields:?}");
+        assert!(!reply.field("set-cookie").contains("ann"), "{reply:?}");
+        assert_eq!(world.asked(), 2, "{fields:?}");
+    }
+    for fields in [&[("cache-control", "no-store")][..], &[]] {
+        let (world, reply) = beside_an_error(fields).await;
+        assert_eq!((&reply.body[..], reply.detail()), (&b"no luck, ann"[..], "collapsed"));
+        assert_eq!(world.asked(), 1, "{fields:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stale_answer_stands_in_for_an_error_of_one_client_too() {
+    let failing = Arc::new(AtomicBool::new(false));
+    let script = failing.clone();
+    let world = World::new(move |_| {
+        let failing = script.load(Ordering::SeqCst);
+        async move {
+            if failing {
+                let error = Response::builder().status(500).header("set-cookie", "session=1");
+                return error.body(whole("")).unwrap();
+            }
+            answer(5, TAG, "rows")
+        }
+    })
+    .await;
+    world.get("/v1/q/a").await;
+    failing.store(true, Ordering::SeqCst);
+    world.pass(Duration::from_secs(2)).await;
+    let reply = world.get("/v1/q/a").await;
+    assert_eq!((reply.detail(), &reply.body[..]), ("stale-if-error", &b"rows"[..]));
+    assert!(reply.field("cache-status").contains("fwd-status=500"));
+    assert!(!reply.fields.contains_key("set-cookie"));
 }
