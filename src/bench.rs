@@ -27,8 +27,24 @@ pub(crate) struct Options {
     pub(crate) kafka: Option<String>,
     /// How long each measurement under load takes.
     pub(crate) seconds: u64,
-    /// Only the measurements whose names begin so.
-    pub(crate) only: Option<String>,
+    /// Only this measurement.
+    pub(crate) only: Option<Measurement>,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Measurement {
+    /// Queries over HTTP, beside DuckDB in process.
+    Query,
+    /// A 304 by plan.
+    NotModified,
+    /// Hits of the edge, beside a bare responder.
+    Hit,
+    /// Snapshot and tail, beside one Parquet file.
+    Union,
+    /// From a row that was sent to a row that is answered.
+    Arrival,
 }
 
 /// A process that the measurement starts for itself.
@@ -41,8 +57,8 @@ pub(crate) enum Part {
 }
 
 impl Options {
-    fn wants(&self, name: &str) -> bool {
-        self.only.as_deref().is_none_or(|only| name.starts_with(only))
+    fn wants(&self, measurement: Measurement) -> bool {
+        self.only.is_none_or(|only| only == measurement)
     }
 }
 
@@ -54,23 +70,23 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Report> {
     let mut report = Report::new();
     let fixture = Fixture::open(options, None).await?;
     report.machine(&fixture);
-    if options.wants("query") {
+    if options.wants(Measurement::Query) {
         queries::measure(&fixture, &mut report).await?;
     }
-    if options.wants("not_modified") {
+    if options.wants(Measurement::NotModified) {
         hits::measure_not_modified(&fixture, &mut report).await?;
     }
-    if options.wants("hit") {
+    if options.wants(Measurement::Hit) {
         hits::measure_hits(&fixture, options.seconds, &mut report).await?;
     }
-    if options.wants("union") {
+    if options.wants(Measurement::Union) {
         union::measure(&fixture, &mut report).await?;
     }
-    if options.wants("arrival") {
+    if options.wants(Measurement::Arrival) {
         latency::measure(&fixture, "journal", options.seconds, &mut report).await?;
     }
     fixture.close().await;
-    if let Some(kafka) = options.kafka.as_deref().filter(|_| options.wants("arrival")) {
+    if let Some(kafka) = options.kafka.as_deref().filter(|_| options.wants(Measurement::Arrival)) {
         let fixture = Fixture::open(options, Some(kafka)).await?;
         latency::measure(&fixture, "kafka", options.seconds, &mut report).await?;
         fixture.close().await;

@@ -21,6 +21,7 @@ use sqlx::{Executor as _, Row as _, Sqlite, Transaction};
 use uuid::Uuid;
 
 use crate::decode::Rejected;
+use crate::stream::journal::whole;
 
 #[cfg(test)]
 mod tests;
@@ -140,7 +141,8 @@ impl DeadLetters {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT);
-        let opened = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
+        let pool = whole(SqlitePoolOptions::new()).max_connections(1);
+        let opened = pool.connect_with(options).await;
         let open = |source| DeadLetterError::Open { path: path.to_owned(), source };
         let pool = opened.map_err(open)?;
         pool.execute(LAYOUT).await.map_err(open)?;

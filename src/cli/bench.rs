@@ -25,9 +25,9 @@ pub(crate) struct Bench {
     /// Seconds that each measurement under load takes.
     #[arg(long, value_name = "SECONDS", default_value_t = 6)]
     seconds: u64,
-    /// Only the measurements whose names begin so.
-    #[arg(long, value_name = "NAME")]
-    only: Option<String>,
+    /// Only this measurement.
+    #[arg(long, value_name = "NAME", value_enum)]
+    only: Option<bench::Measurement>,
     /// What a process that the measurement starts for itself does.
     #[arg(long, hide = true, value_enum, requires = "target")]
     part: Option<bench::Part>,

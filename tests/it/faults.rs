@@ -67,7 +67,7 @@ fn while_the_catalog_takes_no_commit_answers_and_rows_go_on() {
 fn a_full_disk_refuses_rows_and_loses_none() {
     let house = House::journal();
     // Files end at 3 MiB, with an error and not with the signal.
-    let limited = "trap '' XFSZ; ulimit -f 3072; exec \"$@\"";
+    let limited = "trap '' XFSZ; ulimit -S -f 3072; exec \"$@\"";
     let serve = house.command(&["serve"]);
     let server = Server::start(shell(limited, &serve).args(FREE_PORTS));
     let url = format!("{}/v1/ingest/flights", server.edge);
@@ -87,6 +87,11 @@ fn a_full_disk_refuses_rows_and_loses_none() {
         let count = sql(&server.origin, COUNT, &[]);
         count.status == 200 && count.row()["n"] == taken
     });
+    // Room again: the same process goes on.
+    server.lift_file_limit();
+    let more = flights(taken..taken + 2000, "2001-03-10", "ATL");
+    eventually("rows are taken again", || post(&url, &[], &more).status == 202);
+    taken += 2000;
     server.crash();
 
     let server = house.serve();

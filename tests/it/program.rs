@@ -141,6 +141,13 @@ impl Server {
         }
     }
 
+    /// Ends a soft limit of the size of its files.
+    pub(crate) fn lift_file_limit(&self) {
+        let pid = self.child.id().to_string();
+        let lifted = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &pid]).status();
+        assert!(lifted.unwrap().success());
+    }
+
     /// `kill -9`.
     pub(crate) fn crash(mut self) {
         self.child.kill().unwrap();

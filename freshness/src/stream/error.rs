@@ -31,7 +31,9 @@ pub enum StreamError {
         high: Offset,
     },
     /// There is no such topic.
-    #[error("topic `{topic}` does not exist: create it, or correct the table's `topic`")]
+    #[error(
+        "topic `{topic}` does not exist: create it (or set `create_topics = true` under [stream]), or correct the table's `topic`"
+    )]
     TopicMissing {
         /// Its name.
         topic: String,

@@ -32,6 +32,7 @@ pub(super) use idempotency::{checked as checked_key, digest};
 use append::Append;
 use reader::JournalReader;
 use store::Store;
+pub(crate) use store::whole;
 
 /// One record's key and value together.
 pub const RECORD_BYTES: usize = 16 * 1024 * 1024;

@@ -31,9 +31,9 @@ impl Writers {
     pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Denied> {
         match &self.token {
             Some(_) if self.is_writer(headers)? => Ok(()),
-            Some(_) if headers.contains_key(header::AUTHORIZATION) => {
-                Err(Denied::Token("it is not the token of writes"))
-            }
+            Some(_) if headers.contains_key(header::AUTHORIZATION) => Err(Denied::Token(
+                "it is not the token of `[server] admin_token`, which writes need",
+            )),
             Some(_) => Err(Denied::TokenMissing("writing".to_owned())),
             None if self.beyond_loopback => Err(Denied::WritesOff),
             None if from_other_site(headers) => Err(Denied::OtherSite),
@@ -44,7 +44,11 @@ impl Writers {
     /// Lets a request to `/v1/admin` in.
     pub(crate) fn check_admin(&self, headers: &HeaderMap) -> Result<(), Denied> {
         match self.token {
-            Some(_) => self.check(headers),
+            Some(_) if self.is_writer(headers)? => Ok(()),
+            Some(_) if headers.contains_key(header::AUTHORIZATION) => {
+                Err(Denied::Token("it is not the token of `[server] admin_token`"))
+            }
+            Some(_) => Err(Denied::TokenMissing("administration".to_owned())),
             None => Err(Denied::AdminOff),
         }
     }

@@ -9,12 +9,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use springtide_protocol::{Offset, PartitionId};
-use sqlx::Row as _;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
+use sqlx::{Connection as _, Row as _};
 use sqlx::{Executor as _, Sqlite, Transaction};
 use uuid::Uuid;
 
@@ -89,8 +89,9 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .pragma("journal_size_limit", WAL_BYTES)
             .busy_timeout(BUSY_TIMEOUT);
-        let writer =
-            SqlitePoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(60));
+        let writer = whole(SqlitePoolOptions::new())
+            .max_connections(1)
+            .acquire_timeout(Duration::from_secs(60));
         let writer = writer.connect_with(options.clone()).await.map_err(failed)?;
         let id = prepare(&writer).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS);
@@ -232,6 +233,15 @@ impl Store {
         let freed = sqlx::query("PRAGMA incremental_vacuum").execute(&self.writer).await;
         freed.map(drop).map_err(failed)
     }
+}
+
+/// Connections that SQLite itself has rolled back (a full disk does that) still count as
+/// in a transaction and could begin none: they are closed, and others take their place.
+pub(crate) fn whole(options: SqlitePoolOptions) -> SqlitePoolOptions {
+    options.before_acquire(|connection, _| {
+        let whole = !connection.is_in_transaction();
+        Box::pin(async move { Ok(whole) })
+    })
 }
 
 const FIRST: &str = "
