@@ -16,6 +16,8 @@ use crate::lake::testing::others::{Day, Other, blob, field};
 use crate::lake::testing::{DAY, MICROS_PER_DAY, Place, Row, ids, living, map, range, request};
 
 mod bad;
+mod independent;
+mod model;
 
 /// Rows with these ids on one day; every third has no city.
 fn on(day: i64, ids: std::ops::Range<i64>) -> Vec<Row> {

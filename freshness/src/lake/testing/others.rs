@@ -145,7 +145,15 @@ impl Other {
     /// A Puffin file with one deletion vector; `rows`: how many the manifest says.
     pub(crate) async fn vector(&self, name: &str, of: &Entry, blob: &[u8], rows: u64) -> Entry {
         let location = self.location(name).await;
-        let file = [b"PFA1".as_slice(), blob, b"PFA1{\"blobs\":[]}"].concat();
+        let footer = serde_json::json!({"blobs": [{
+            "type": "deletion-vector-v1", "fields": [2_147_483_546], "snapshot-id": -1,
+            "sequence-number": -1, "offset": 4, "length": blob.len(),
+            "properties": {"referenced-data-file": of.file_path(), "cardinality": rows.to_string()},
+        }]});
+        let footer = footer.to_string();
+        let size = u32::try_from(footer.len()).unwrap().to_le_bytes();
+        let (magic, flags) = (b"PFA1".as_slice(), [0; 4]);
+        let file = [magic, blob, magic, footer.as_bytes(), &size, &flags, magic].concat();
         std::fs::write(location.trim_start_matches("file://"), &file).unwrap();
         DataFileBuilder::default()
             .content(DataContentType::PositionDeletes)
