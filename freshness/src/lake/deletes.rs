@@ -98,6 +98,9 @@ type Pair = (Arc<str>, Arc<str>);
 /// A delete file's name and the types that its keys are read in, which may be widened.
 type Typed = (Arc<str>, Arc<str>);
 
+/// An equality delete and the rows that it matches in one data file.
+type Matched<'a> = (&'a Arc<DeleteFile>, Arc<RoaringTreemap>);
+
 /// What delete files say, read once.
 pub(super) struct Deletes {
     positions: Kept<Arc<str>, Positions>,
@@ -259,7 +262,7 @@ impl Deletes {
         target: &Target,
         deletes: &[&'a Arc<DeleteFile>],
         columns: &KeyColumns,
-    ) -> Result<Vec<(&'a Arc<DeleteFile>, Arc<RoaringTreemap>)>, LakeError> {
+    ) -> Result<Vec<Matched<'a>>, LakeError> {
         let pair = |delete: &DeleteFile| (target.location.clone(), delete.name.clone());
         let mut found = Vec::with_capacity(deletes.len());
         let mut unknown: HashMap<&Arc<[i32]>, Vec<&Arc<DeleteFile>>> = HashMap::new();

@@ -94,11 +94,13 @@ impl Touched {
 }
 
 /// What decides a file's rows: its path and what deleted some of them.
-fn state(file: &DataFile) -> (&Path, Option<&Arc<[Arc<str>]>>) {
-    (&file.path, file.dead.as_ref().map(|dead| dead.deletes()))
+type State<'a> = (&'a Path, Option<&'a [Arc<str>]>);
+
+fn state(file: &DataFile) -> State<'_> {
+    (&file.path, file.dead.as_ref().map(|dead| &dead.deletes()[..]))
 }
 
-fn states(files: &[DataFile]) -> HashSet<(&Path, Option<&Arc<[Arc<str>]>>)> {
+fn states(files: &[DataFile]) -> HashSet<State<'_>> {
     files.iter().map(state).collect()
 }
 

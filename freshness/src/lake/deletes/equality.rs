@@ -78,12 +78,12 @@ impl Keys {
     pub(super) fn read(delete: &DeleteFile, columns: &[Wanted]) -> Result<Self, LakeError> {
         let present = |column: &Wanted| Wanted { absent: None, ..column.clone() };
         let columns: Vec<Wanted> = columns.iter().map(present).collect();
-        let mut keys = HashSet::new();
+        let mut keys: HashSet<Box<[u8]>> = HashSet::new();
         let read = each_key(&delete.path, &columns, |_, key| {
             keys.insert(key.into());
         });
         read.map_err(|source| delete.failed(source))?;
-        let bytes = keys.iter().map(|key: &Box<[u8]>| key.len() as u64 + KEY_BYTES).sum();
+        let bytes = keys.iter().map(|key| key.len() as u64 + KEY_BYTES).sum();
         Ok(Self { keys, bytes })
     }
 }

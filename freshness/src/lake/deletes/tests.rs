@@ -31,7 +31,7 @@ fn on(day: i64, ids: std::ops::Range<i64>) -> Vec<Row> {
 }
 
 async fn living_in(other: &Other) -> Vec<i64> {
-    living(&*other.table.refresh().await.unwrap())
+    living(&other.table.refresh().await.unwrap())
 }
 
 /// What deleted rows of each file, by the end of the names.
@@ -69,7 +69,7 @@ async fn position_deletes_take_rows_of_their_partition() {
     assert_eq!(living_in(&other).await[..3], [2, 3, 6]);
     assert_eq!(names(&other).await[0], ["d1.parquet", "d2.parquet"]);
     // Another connection finds the same.
-    assert_eq!(living(&*place.shared_table().await.refresh().await.unwrap())[..3], [2, 3, 6]);
+    assert_eq!(living(&place.shared_table().await.refresh().await.unwrap())[..3], [2, 3, 6]);
 }
 
 #[tokio::test]
@@ -193,7 +193,7 @@ async fn keys_are_compared_in_the_type_that_the_column_has_now() {
     other.commit(vec![], vec![delete]).await;
     assert_eq!(living_in(&other).await, [0_i64; 0]);
     let fresh = place.shared_table().await;
-    assert_eq!(living(&*fresh.refresh().await.unwrap()), [0_i64; 0]);
+    assert_eq!(living(&fresh.refresh().await.unwrap()), [0_i64; 0]);
 }
 
 #[tokio::test]
