@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::session::{Interruption, Sessions, open_executor, open_planner};
 use crate::settings::{EngineSettings, Limits};
 use crate::statement::{Planner, Statement, StatementRequest, TableSchema};
-use crate::union::{TailRegistry, register};
+use crate::union::Registries;
 
 /// Statements are planned on sessions of their own: a 304 never waits behind a query.
 const PLANNER_SESSIONS: usize = 2;
@@ -56,14 +56,14 @@ impl Engine {
             let detail = "`sessions` and `threads` must be at least 1".to_owned();
             return Err(EngineError::InvalidSettings { detail });
         }
-        let tails = TailRegistry::default();
-        let root = open_executor(&settings, |connection| register(connection, &tails))?;
+        let registries = Registries::default();
+        let root = open_executor(&settings, |connection| registries.register(connection))?;
         let sessions =
             Sessions::start("duckdb", root, |c| c, settings.sessions, settings.waiting_statements)?;
         let plan = open_planner()?;
         let planner =
             Sessions::start("duckdb-plan", plan, Planner::new, PLANNER_SESSIONS, WAITING_PLANS)?;
-        let executor = Executor::new(sessions, tails);
+        let executor = Executor::new(sessions, registries);
         let prepared = Cache::new(PREPARED_STATEMENTS);
         Ok(Self { inner: Arc::new(Inner { planner, executor, prepared }) })
     }

@@ -20,7 +20,7 @@ use crate::plan::Plan;
 use crate::session::{Interruption, Job, Session, Sessions, statement_error};
 use crate::settings::Limits;
 use crate::statement::OutputColumn;
-use crate::union::{Footers, TailRegistry, Unions};
+use crate::union::{Footers, Registries, Unions};
 
 /// An answer flows in pieces of about this size.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -86,15 +86,15 @@ pub(crate) struct Executor {
 /// What runs share.
 struct Shared {
     footers: Footers,
-    tails: TailRegistry,
+    registries: Registries,
     templates: Cache<String, Arc<Template>>,
 }
 
 impl Executor {
-    /// `tails` is registered with the sessions' instance.
-    pub(crate) fn new(sessions: Sessions<Connection>, tails: TailRegistry) -> Self {
+    /// `registries` are registered with the sessions' instance.
+    pub(crate) fn new(sessions: Sessions<Connection>, registries: Registries) -> Self {
         let (footers, templates) = (Footers::new(), Cache::new(REMEMBERED_TEMPLATES));
-        Self { sessions, shared: Arc::new(Shared { footers, tails, templates }) }
+        Self { sessions, shared: Arc::new(Shared { footers, registries, templates }) }
     }
 
     /// Runs a plan; returns with the first piece.
@@ -166,8 +166,8 @@ impl Run {
     fn run(&mut self, connection: &Connection) -> Result<u64, EngineError> {
         let plan = Arc::clone(&self.plan);
         let one_spelling = plan.statement().one_spelling;
-        let (footers, tails) = (&self.shared.footers, &self.shared.tails);
-        let unions = Unions::new(plan.scans(), one_spelling, footers, tails)?;
+        let (footers, registries) = (&self.shared.footers, &self.shared.registries);
+        let unions = Unions::new(plan.scans(), one_spelling, footers, registries)?;
         let text = self.text(connection, &plan, &unions)?;
         let mut prepared = connection.prepare(&text).map_err(statement_error)?;
         // Starts it; its iterator would panic on a failure, so chunks are taken by `step`.

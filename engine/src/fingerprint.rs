@@ -66,6 +66,11 @@ impl Fields {
                 self.number(0);
                 return self.bytes(path.as_bytes());
             }
+            Atom::Deleted(file, delete) => {
+                self.number(6);
+                self.bytes(file.as_bytes());
+                return self.bytes(delete.as_bytes());
+            }
             Atom::Sealed(chunk, Some(rows)) => (1, chunk, rows.cast_signed()),
             Atom::Sealed(chunk, None) => (2, chunk, 0),
             Atom::OpenThrough(chunk, offset) => (3, chunk, offset.0),

@@ -103,7 +103,7 @@ fn check_schema(statement: &Statement, relation: &Relation) -> Result<(), Engine
 
 fn scan(relation: &Arc<Relation>, read: Option<&TableRead>, predicate: &Predicate) -> TableScan {
     let files = relation.files.iter().enumerate();
-    let kept = files.filter(|(_, f)| f.rows > 0 && predicate.may_match(&f.columns));
+    let kept = files.filter(|(_, f)| f.live_rows() > 0 && predicate.may_match(&f.columns));
     let nothing = matches!(predicate, Predicate::False);
     let tail = if nothing { &[][..] } else { &relation.segments[..] };
     let end = &relation.version.offsets;

@@ -3,14 +3,15 @@
 //! cannot match, or one that only moves from tail to lake, changes nothing here.
 //!
 //! The header leaves the foreign sequence number out: a foreign file is named by
-//! its path, and a foreign commit that removes rows of the stream changes the
-//! number of rows of their chunks, which the atoms carry. Only an open chunk that
+//! its path, deleted rows by what deleted them, and a foreign commit that removes
+//! rows of the stream changes the number of rows of their chunks, which the atoms
+//! carry. Only an open chunk that
 //! lost rows, or whose rows cannot be counted, names the foreign commit itself.
 
 use std::sync::Arc;
 
 use springtide_protocol::{Offset, TableName, TableVersion};
-use springtide_relation::{ChunkId, FileOrigin, OpenChunk, Relation};
+use springtide_relation::{ChunkId, DataFile, FileOrigin, OpenChunk, Relation};
 
 use crate::prune::{Predicate, last_match};
 
@@ -28,6 +29,9 @@ pub enum Atom {
     /// Beside an open chunk that a foreign commit took rows of, or may have: the last
     /// foreign commit.
     Thinned(ChunkId, i64),
+    /// A data file, by its path in the lake, and a delete file or deletion vector that
+    /// deleted rows of it.
+    Deleted(Arc<str>, Arc<str>),
 }
 
 /// One table's part: what does not change while rows come and go, and atoms in order.
@@ -52,12 +56,8 @@ impl TableAtoms {
     /// What of `relation` may hold rows that match.
     #[must_use]
     pub fn new(relation: &Relation, predicate: &Predicate) -> Self {
-        let files = relation.files.iter().filter_map(|file| match &file.origin {
-            FileOrigin::Foreign(path) if file.rows > 0 && predicate.may_match(&file.columns) => {
-                Some(Atom::File(path.clone()))
-            }
-            _ => None,
-        });
+        let read = |file: &&DataFile| file.live_rows() > 0 && predicate.may_match(&file.columns);
+        let files = relation.files.iter().filter(read).flat_map(file_atoms);
         let sealed = relation.sealed.iter().flat_map(|chunks| chunks.iter());
         let sealed = sealed
             .filter(|chunk| predicate.may_match(&chunk.columns))
@@ -69,6 +69,19 @@ impl TableAtoms {
         atoms.dedup();
         Self { table: relation.table.clone(), version: relation.version.clone(), atoms }
     }
+}
+
+/// A foreign file's path; and what deleted rows of a file, whoever wrote it. A file of which
+/// every row is deleted has none.
+fn file_atoms(file: &DataFile) -> impl Iterator<Item = Atom> + '_ {
+    let path = match &file.origin {
+        FileOrigin::Foreign(path) => Some(Atom::File(path.clone())),
+        FileOrigin::Stream(_) => None,
+    };
+    let deleted = file.dead.iter().flat_map(|dead| {
+        dead.deletes().iter().map(|delete| Atom::Deleted(dead.file().clone(), delete.clone()))
+    });
+    path.into_iter().chain(deleted)
 }
 
 /// The rows at hand, up to the last that matches; and what removed others of them.

@@ -23,6 +23,7 @@ mod columns;
 mod create;
 mod data_file;
 mod decode_epoch;
+mod deletes;
 mod error;
 mod load;
 mod manifests;
@@ -109,10 +110,10 @@ pub struct LakeSnapshot {
 }
 
 impl LakeSnapshot {
-    /// Rows in all files.
+    /// Rows in all files, without those that are deleted.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.files.iter().map(|file| file.rows).sum()
+        self.files.iter().map(DataFile::live_rows).sum()
     }
 }
 

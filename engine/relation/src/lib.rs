@@ -15,7 +15,7 @@ pub mod statistics;
 pub mod table;
 
 pub use chunk::{ChunkId, OpenChunk, SealedChunk};
-pub use file::{DataFile, FileOrigin};
+pub use file::{DataFile, DeadRows, FileOrigin};
 pub use partitioning::{TagPartition, Transform};
 pub use scalar::Scalar;
 pub use segment::{Segment, SegmentData, SegmentFile, TailBatch};

@@ -79,6 +79,9 @@ fn every_atom_is_told_apart() {
         vec![Atom::OpenUntil(chunk(0, 1), Offset(2))],
         vec![Atom::Thinned(chunk(0, 1), 2)],
         vec![Atom::Thinned(chunk(0, 1), 3)],
+        vec![Atom::Deleted("a".into(), "bc".into())],
+        vec![Atom::Deleted("ab".into(), "c".into())],
+        vec![Atom::Deleted("a".into(), "b".into())],
     ];
     let digests: std::collections::BTreeSet<_> =
         each.iter().map(|atoms| digest(&scan_set(atoms.clone()))).collect();

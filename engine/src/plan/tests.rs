@@ -7,8 +7,8 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicr
 use proptest::prelude::*;
 use springtide_protocol::{ETag, Format, Offset, OffsetMap, PartitionId, TableVersion};
 use springtide_relation::{
-    ChunkId, ColumnStatistics, Coverage, DataFile, FileOrigin, OpenChunk, Relation, Scalar,
-    SealedChunk, Segment, SegmentData, TailBatch,
+    ChunkId, ColumnStatistics, Coverage, DataFile, DeadRows, FileOrigin, OpenChunk, Relation,
+    Scalar, SealedChunk, Segment, SegmentData, TailBatch,
 };
 
 use super::*;
@@ -104,7 +104,8 @@ fn streamed(rows: &[Row]) -> Relation {
 }
 
 fn file(path: &str, origin: FileOrigin, rows: &[Row]) -> DataFile {
-    DataFile { path: path.into(), origin, rows: rows.len() as u64, bytes: 1, columns: bounds(rows) }
+    let (path, columns) = (path.into(), bounds(rows));
+    DataFile { path, origin, rows: rows.len() as u64, bytes: 1, columns, dead: None }
 }
 
 fn plan(sql: &str, relation: Relation) -> Plan {
@@ -172,6 +173,45 @@ fn a_foreign_commit_that_removes_rows_of_the_stream_changes_the_validator() {
         bounds(&rows).iter().map(|c| ColumnStatistics { rows: 1_000, ..c.clone() }).collect();
     thinned.sealed = vec![Arc::new([SealedChunk { id, columns, rows: Some(1_000) }])];
     assert_ne!(tag(LATE, whole), tag(LATE, thinned));
+}
+
+fn dead(file: &str, deletes: &[&str], positions: &[u64]) -> Option<Arc<DeadRows>> {
+    let deletes = deletes.iter().map(|delete| (*delete).into()).collect();
+    Some(Arc::new(DeadRows::new(file.into(), deletes, positions.iter().copied().collect())))
+}
+
+#[test]
+fn what_deletes_rows_of_a_matching_file_is_in_the_validator() {
+    let chunks: Arc<[_]> = [ChunkId { partition: PartitionId(0), index: 0 }].into();
+    for origin in [FileOrigin::Foreign("a".into()), FileOrigin::Stream(chunks)] {
+        let with = |delay, dead| {
+            let mut relation = relation();
+            let file = file("local", origin.clone(), &[(0, delay, "ATL"), (1, delay, "ATL")]);
+            relation.files = Arc::new([DataFile { dead, ..file }]);
+            tag(LATE, relation)
+        };
+        let whole = with(30, None);
+        let one = with(30, dead("a", &["d"], &[1]));
+        assert_ne!(whole, one);
+        assert_ne!(one, with(30, dead("a", &["e"], &[1])), "another delete, other rows");
+        assert_ne!(one, with(30, dead("a", &["d", "e"], &[1])), "one more");
+        assert_ne!(one, with(30, dead("b", &["d"], &[1])), "another file's rows");
+        assert_eq!(with(3, None), with(3, dead("a", &["d"], &[1])), "no row of it matters");
+    }
+}
+
+#[test]
+fn a_file_without_living_rows_is_not_read() {
+    let with = |dead| {
+        let mut relation = relation();
+        let file = file("local", FileOrigin::Foreign("a".into()), &[(0, 30, "ATL")]);
+        relation.files = Arc::new([DataFile { dead, ..file }]);
+        relation
+    };
+    let gone = with(dead("a", &["d"], &[0]));
+    assert_eq!(plan(LATE, gone.clone()).scans()[0].files, [0_usize; 0]);
+    assert_eq!(tag(LATE, gone), tag(LATE, relation()));
+    assert_eq!(plan(LATE, with(None)).scans()[0].files, [0]);
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(super) struct TailRows {
 
 /// The rows of statements that run now.
 #[derive(Clone, Default)]
-pub(crate) struct TailRegistry(Arc<Mutex<HashMap<String, Arc<TailRows>>>>);
+pub(super) struct TailRegistry(Arc<Mutex<HashMap<String, Arc<TailRows>>>>);
 
 impl TailRegistry {
     /// Makes rows known until the entry is dropped.
@@ -61,7 +61,7 @@ impl Drop for TailEntry {
 ///
 /// # Errors
 /// DuckDB's own.
-pub(crate) fn register(connection: &Connection, registry: &TailRegistry) -> duckdb::Result<()> {
+pub(super) fn register(connection: &Connection, registry: &TailRegistry) -> duckdb::Result<()> {
     connection.register_table_function_with_extra_info::<Tail, _>(FUNCTION, registry)
 }
 

@@ -1,15 +1,18 @@
 //! Writes the SQL of the views: one SELECT per group of files with equal
-//! columns, one per segment that straddles the window, one over the rows in
-//! memory, all cast to the relation's types.
+//! columns, files with deleted rows apart; one per segment that straddles the
+//! window; one over the rows in memory; all cast to the relation's types.
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
 use springtide_protocol::TableName;
 use springtide_relation::segment::Overlap;
-use springtide_relation::{ColumnStatistics, Relation, Segment, SegmentData, hidden};
+use springtide_relation::{ColumnStatistics, DeadRows, Relation, Segment, SegmentData, hidden};
 
+use super::Registries;
+use super::dead::{self, DeadEntry, DeadRegistry};
 use super::footer::{FileColumns, Footers, Naming};
 use super::tail::{FUNCTION, TailEntry, TailRegistry, TailRows};
 use crate::error::EngineError;
@@ -24,6 +27,7 @@ pub(crate) struct Unions {
     /// One SELECT a table.
     pub(crate) selects: BTreeMap<TableName, String>,
     _tails: Vec<TailEntry>,
+    _dead: Vec<DeadEntry>,
 }
 
 impl Unions {
@@ -36,14 +40,15 @@ impl Unions {
         scans: &[TableScan],
         one_spelling: bool,
         footers: &Footers,
-        registry: &TailRegistry,
+        registries: &Registries,
     ) -> Result<Self, EngineError> {
-        let mut unions = Self { selects: BTreeMap::new(), _tails: Vec::new() };
+        let mut unions = Self { selects: BTreeMap::new(), _tails: Vec::new(), _dead: Vec::new() };
         for scan in scans {
             let relation = &*scan.relation;
             let columns = columns(&relation.table, &relation.schema, one_spelling)?;
-            let mut selects = file_selects(scan, &columns, footers)?;
-            if let Some(entry) = memory(scan, registry) {
+            let (mut selects, dead) = file_selects(scan, &columns, footers, &registries.dead)?;
+            unions._dead.extend(dead);
+            if let Some(entry) = memory(scan, &registries.tails) {
                 let call = format!("{FUNCTION}({})", literal(&entry.id));
                 selects.push(format!("SELECT {} FROM {call}", list(&columns, |c| c.cast(&c.name))));
                 unions._tails.push(entry);
@@ -151,7 +156,7 @@ fn columns(
     schema: &Schema,
     one_spelling: bool,
 ) -> Result<Vec<Column>, EngineError> {
-    let column = |field: &std::sync::Arc<Field>| {
+    let column = |field: &Arc<Field>| {
         let sql_type = sql_type(field).ok_or_else(|| EngineError::InvalidSql {
             detail: format!(
                 "column `{}` of `{table}` has the type {}, which statements cannot read",
@@ -178,11 +183,19 @@ fn list(columns: &[Column], text: impl Fn(&Column) -> String) -> String {
 /// What each column is called in a group of files, and whether it may hold NaN there.
 type Shape = Vec<Option<(String, bool)>>;
 
+/// Files with equal columns that have deleted rows.
+#[derive(Default)]
+struct Thinned {
+    paths: Vec<String>,
+    dead: Vec<Arc<DeadRows>>,
+}
+
 fn file_selects(
     scan: &TableScan,
     columns: &[Column],
     footers: &Footers,
-) -> Result<Vec<String>, EngineError> {
+    registry: &DeadRegistry,
+) -> Result<(Vec<String>, Vec<DeadEntry>), EngineError> {
     let relation = &*scan.relation;
     let (boundary, end) = (&relation.boundary, &relation.version.offsets);
     let shape = |path: &Path, naming, known: &[ColumnStatistics]| -> Result<Shape, EngineError> {
@@ -197,11 +210,18 @@ fn file_selects(
     // Lake files come first in each group: DuckDB takes a group's columns from its first
     // file, and segments have the hidden columns besides.
     let mut groups: BTreeMap<Shape, Vec<String>> = BTreeMap::new();
+    let mut thinned: BTreeMap<Shape, Thinned> = BTreeMap::new();
     for file in scan.files.iter().filter_map(|index| relation.files.get(*index)) {
-        groups
-            .entry(shape(&file.path, Naming::Unique, &file.columns)?)
-            .or_default()
-            .push(path_literal(&file.path)?);
+        let shape = shape(&file.path, Naming::Unique, &file.columns)?;
+        let path = path_literal(&file.path)?;
+        let Some(dead) = &file.dead else {
+            groups.entry(shape).or_default().push(path);
+            continue;
+        };
+        footers.columns(&file.path, Naming::Unique).and_then(|file| dead::check(&file))?;
+        let group = thinned.entry(shape).or_default();
+        group.paths.push(path);
+        group.dead.push(Arc::clone(dead));
     }
     let mut straddling = Vec::new();
     for segment in segments(scan) {
@@ -217,11 +237,17 @@ fn file_selects(
             straddling.push((shape, path, window(segment, relation)));
         }
     }
+    let (mut thin, mut entries) = (Vec::new(), Vec::new());
+    for (shape, Thinned { paths, dead }) in thinned {
+        let entry = registry.enter(dead);
+        thin.push(select(columns, &shape, &paths, Some(&entry.filter())));
+        entries.push(entry);
+    }
     let whole = groups.into_iter().map(|(shape, paths)| select(columns, &shape, &paths, None));
     let partly = straddling
         .iter()
         .map(|(s, path, w)| select(columns, s, std::slice::from_ref(path), Some(w.as_str())));
-    Ok(whole.chain(partly).collect())
+    Ok((whole.chain(thin).chain(partly).collect(), entries))
 }
 
 /// Hive partitions are off: a path must never lend a column its value.
@@ -277,6 +303,6 @@ fn memory(scan: &TableScan, registry: &TailRegistry) -> Option<TailEntry> {
         batch.window(boundary.next(batch.partition), end.next(batch.partition))
     });
     let batches: Vec<_> = inside.map(|batch| batch.rows).collect();
-    let schema = std::sync::Arc::clone(&relation.schema);
+    let schema = Arc::clone(&relation.schema);
     (!batches.is_empty()).then(|| registry.enter(TailRows { schema, batches }))
 }

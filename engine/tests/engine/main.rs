@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod deletes;
 mod golden;
 mod limits;
 mod model;

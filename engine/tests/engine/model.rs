@@ -70,6 +70,7 @@ pub(crate) fn data_file(path: &Path, batch: &RecordBatch) -> DataFile {
         rows: batch.num_rows() as u64,
         bytes: std::fs::metadata(path).unwrap().len(),
         columns: Arc::from([]),
+        dead: None,
     }
 }
 

@@ -51,13 +51,14 @@ pub enum LakeError {
         #[source]
         source: Box<iceberg::Error>,
     },
-    /// The snapshot has rows deleted by delete files or deletion vectors.
-    #[error(
-        "the table has delete files (first: {path}), which this version cannot apply; rewrite its data files to remove them"
-    )]
-    DeletesNotSupported {
-        /// A delete file or the manifest that names it.
+    /// A delete file or deletion vector cannot be read, so that deleted rows would come back.
+    #[error("delete file {path} cannot be read")]
+    DeleteFile {
+        /// The file.
         path: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A data file is not Parquet.
     #[error("data file {path} is {format}; only Parquet can be read")]
@@ -131,6 +132,15 @@ impl LakeError {
     pub(crate) fn catalog(action: impl Into<String>) -> impl FnOnce(iceberg::Error) -> Self {
         let action = action.into();
         move |source| Self::Catalog { action, source: Box::new(source) }
+    }
+
+    /// Wraps what keeps a delete file from being read.
+    pub(crate) fn delete_file<E>(path: &str) -> impl FnOnce(E) -> Self
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let path = path.to_owned();
+        move |source| Self::DeleteFile { path, source: source.into() }
     }
 
     /// Whether the same call may succeed later without anything being changed here.

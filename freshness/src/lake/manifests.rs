@@ -1,5 +1,5 @@
-//! Manifests as lists of data files: read once, for they never change, and kept
-//! in a bounded cache by path.
+//! Manifests as lists of data files and delete files: read once, for they never
+//! change, and kept in a bounded cache by path.
 //!
 //! It must never know snapshots or boundaries.
 
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use iceberg::io::FileIO;
-use iceberg::spec::{self, DataContentType, DataFileFormat, Manifest};
+use iceberg::spec::{self, DataContentType, DataFileFormat, Manifest, ManifestFile};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use springtide_relation::{ChunkId, ColumnStatistics, DataFile, FileOrigin};
@@ -17,6 +17,7 @@ use springtide_relation::{ChunkId, ColumnStatistics, DataFile, FileOrigin};
 use super::LakeError;
 use super::bounds::{End, scalar};
 use super::columns::field_ids;
+use super::deletes::{DeleteFile, Scope};
 use super::record::{self, Piece, STREAM_FILE};
 use crate::statistics::absent;
 
@@ -36,12 +37,30 @@ pub(super) struct Columns {
 }
 
 /// What a manifest adds to a table.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Planned {
-    pub(super) files: Vec<DataFile>,
-    pub(super) pieces: Vec<(ChunkId, Arc<[ColumnStatistics]>)>,
-    /// A delete file that is live, if there is one.
-    pub(super) deletes: Option<String>,
+    pub(super) files: Vec<PlannedFile>,
+    pub(super) deletes: Vec<Arc<DeleteFile>>,
+}
+
+/// A live data file.
+#[derive(Debug)]
+pub(super) struct PlannedFile {
+    pub(super) file: DataFile,
+    /// Its path in the lake.
+    pub(super) location: Arc<str>,
+    /// Which deletes may apply to it.
+    pub(super) scope: Scope,
+    /// The pieces of chunks that its rows are, in order of position, if it is from the stream.
+    pub(super) pieces: Vec<PlannedPiece>,
+}
+
+/// Rows of one chunk, next to each other in one file.
+#[derive(Debug)]
+pub(super) struct PlannedPiece {
+    pub(super) chunk: ChunkId,
+    pub(super) rows: u64,
+    pub(super) columns: Arc<[ColumnStatistics]>,
 }
 
 /// Manifests that were read.
@@ -60,7 +79,8 @@ struct ByEntries;
 
 impl Weighter<Key, Arc<Planned>> for ByEntries {
     fn weight(&self, _: &Key, planned: &Arc<Planned>) -> u64 {
-        1 + (planned.files.len() + planned.pieces.len()) as u64
+        let pieces: usize = planned.files.iter().map(|file| file.pieces.len()).sum();
+        1 + (planned.files.len() + pieces + planned.deletes.len()) as u64
     }
 }
 
@@ -90,9 +110,10 @@ impl ManifestCache {
     pub(super) async fn read(
         &self,
         file_io: &FileIO,
-        path: &str,
+        file: &ManifestFile,
         columns: &Columns,
     ) -> Result<Arc<Planned>, LakeError> {
+        let (path, sequence) = (&file.manifest_path, file.sequence_number);
         let failed = || LakeError::catalog(format!("cannot read manifest {path}"));
         let input = file_io.new_input(path).map_err(failed())?;
         let bytes = input.read().await.map_err(failed())?;
@@ -100,7 +121,7 @@ impl ManifestCache {
         let work = tokio::task::spawn_blocking(move || {
             let manifest = Manifest::parse_avro(&bytes)
                 .map_err(LakeError::catalog("a manifest cannot be understood"))?;
-            plan(&manifest, &given)
+            plan(&manifest, sequence, &given)
         });
         let planned = Arc::new(work.await??);
         let key = Key { path: path.to_owned(), schema_id: columns.schema_id };
@@ -118,38 +139,54 @@ pub(super) fn local_path(path: &str) -> Result<PathBuf, LakeError> {
     }
 }
 
-fn plan(manifest: &Manifest, columns: &Columns) -> Result<Planned, LakeError> {
-    let mut planned = Planned { files: Vec::new(), pieces: Vec::new(), deletes: None };
+fn plan(manifest: &Manifest, sequence: i64, columns: &Columns) -> Result<Planned, LakeError> {
+    let mut planned = Planned::default();
+    let spec = manifest.metadata().partition_spec();
     for entry in manifest.entries().iter().filter(|entry| entry.is_alive()) {
-        let file = entry.data_file();
-        if file.content_type() != DataContentType::Data {
-            planned.deletes = Some(file.file_path().to_owned());
-            break;
+        let scope = Scope::of(entry, sequence, spec)?;
+        if entry.content_type() == DataContentType::Data {
+            planned.files.push(data_file(entry.data_file(), scope, columns)?);
+        } else {
+            planned.deletes.push(Arc::new(DeleteFile::new(entry.data_file(), scope)?));
         }
-        if file.file_format() != DataFileFormat::Parquet {
-            return Err(LakeError::NotParquet {
-                path: file.file_path().to_owned(),
-                format: file.file_format().to_string(),
-            });
-        }
-        let path = local_path(file.file_path())?;
-        let origin = match stream_pieces(&path)? {
-            None => FileOrigin::Foreign(file.file_path().into()),
-            Some(pieces) => {
-                let chunks = pieces.iter().map(|piece| piece.chunk).collect();
-                planned.pieces.extend(pieces.iter().map(|p| (p.chunk, chunk_columns(p, columns))));
-                FileOrigin::Stream(chunks)
-            }
-        };
-        planned.files.push(DataFile {
-            path,
-            origin,
-            rows: file.record_count(),
-            bytes: file.file_size_in_bytes(),
-            columns: file_columns(file, columns),
-        });
     }
     Ok(planned)
+}
+
+fn data_file(
+    file: &spec::DataFile,
+    scope: Scope,
+    columns: &Columns,
+) -> Result<PlannedFile, LakeError> {
+    if file.file_format() != DataFileFormat::Parquet {
+        return Err(LakeError::NotParquet {
+            path: file.file_path().to_owned(),
+            format: file.file_format().to_string(),
+        });
+    }
+    let location: Arc<str> = file.file_path().into();
+    let path = local_path(&location)?;
+    let (origin, pieces) = match stream_pieces(&path)? {
+        None => (FileOrigin::Foreign(location.clone()), Vec::new()),
+        Some(pieces) => {
+            let piece = |piece: &Piece| PlannedPiece {
+                chunk: piece.chunk,
+                rows: piece.rows,
+                columns: chunk_columns(piece, columns),
+            };
+            let chunks = pieces.iter().map(|piece| piece.chunk).collect();
+            (FileOrigin::Stream(chunks), pieces.iter().map(piece).collect())
+        }
+    };
+    let file = DataFile {
+        path,
+        origin,
+        rows: file.record_count(),
+        bytes: file.file_size_in_bytes(),
+        columns: file_columns(file, columns),
+        dead: None,
+    };
+    Ok(PlannedFile { file, location, scope, pieces })
 }
 
 /// The record of a file that our committer wrote; `None`: it is someone else's.

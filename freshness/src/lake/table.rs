@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use super::ancestry::{Ancestor, foreign_sequence, former, resolve};
 use super::catalog::Connection;
 use super::data_file::WrittenFile;
+use super::deletes::Deletes;
 use super::manifests::{Columns, ManifestCache};
 use super::plan::{Plan, plan};
 use super::{LakeError, LakeSnapshot, columns, decode_epoch};
@@ -34,6 +35,7 @@ struct Inner {
     ident: TableIdent,
     foreign_commits: bool,
     manifests: ManifestCache,
+    deletes: Arc<Deletes>,
     state: Mutex<Option<State>>,
     /// One at a time asks the catalog; the others get what it found.
     refreshing: tokio::sync::Mutex<()>,
@@ -60,6 +62,7 @@ impl LakeTable {
             ident,
             foreign_commits,
             manifests: ManifestCache::new(),
+            deletes: Arc::default(),
             state: Mutex::new(None),
             refreshing: tokio::sync::Mutex::new(()),
             own_epoch: OnceLock::new(),
@@ -80,7 +83,7 @@ impl LakeTable {
     /// known, one indexed row is read; else what changed is planned.
     ///
     /// # Errors
-    /// [`LakeError::TableMissing`], [`LakeError::DeletesNotSupported`] and others where the
+    /// [`LakeError::TableMissing`], [`LakeError::DeleteFile`] and others where the
     /// snapshot cannot be read rightly; the catalog's and storage's failures.
     pub async fn refresh(&self) -> Result<Arc<LakeSnapshot>, LakeError> {
         let _one = self.inner.refreshing.lock().await;
@@ -185,7 +188,7 @@ impl LakeTable {
             (None, None) => Plan::default(),
             (None, Some(snapshot)) => {
                 let columns = Columns::new(metadata.current_schema(), schema.clone());
-                plan(table, snapshot, &columns, &self.inner.manifests).await?
+                plan(table, snapshot, &columns, &self.inner.manifests, &self.inner.deletes).await?
             }
         };
         let chain = || Ancestor::chain_of(metadata, snapshot);

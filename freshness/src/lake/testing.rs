@@ -20,6 +20,7 @@ use crate::commit::CommitRequest;
 use crate::settings::{CatalogSettings, TableSettings};
 
 pub(crate) mod faulty;
+pub(crate) mod others;
 
 /// 2001-03-31T00:00:00Z.
 pub(crate) const DAY: i64 = 986_000_000_000_000 - 986_000_000_000_000 % MICROS_PER_DAY;
@@ -168,6 +169,24 @@ pub(crate) fn ids(snapshot: &LakeSnapshot) -> Vec<i64> {
     }
     ids.sort_unstable();
     ids
+}
+
+/// The same without rows that are deleted.
+pub(crate) fn living(snapshot: &LakeSnapshot) -> Vec<i64> {
+    let mut living = Vec::new();
+    for file in snapshot.files.iter() {
+        let ids = read(file)
+            .into_iter()
+            .flat_map(|batch| batch["id"].as_primitive::<Int64Type>().values().to_vec());
+        let dead = file.dead.as_ref().map(|dead| dead.positions());
+        let lives = |position: u64| dead.is_none_or(|dead| !dead.contains(position));
+        let before = living.len();
+        living.extend((0..).zip(ids).filter(|(at, _)| lives(*at)).map(|(_, id)| id));
+        assert_eq!(file.live_rows(), (living.len() - before) as u64);
+    }
+    assert_eq!(snapshot.rows(), living.len() as u64);
+    living.sort_unstable();
+    living
 }
 
 /// A file's rows.

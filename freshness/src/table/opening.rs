@@ -29,7 +29,7 @@ pub(super) async fn lake(shared: &Arc<Shared>, around: &Surroundings) -> Arc<dyn
                 tracing::warn!(table = %shared.name(), reason, "the lake is not there yet");
                 let mut health = shared.health.lock();
                 health.lake = Some(reason);
-                health.is_unreadable = matches!(error, LakeError::DeletesNotSupported { .. });
+                health.is_unreadable = matches!(error, LakeError::DeleteFile { .. });
             }
         }
         backoff.wait().await;

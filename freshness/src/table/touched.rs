@@ -2,7 +2,8 @@
 //! table's tag partition, until they are more than 16; from then on the table.
 
 use std::collections::{BTreeSet, HashSet};
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray as _, BooleanArray, Date32Array, PrimitiveArray, RecordBatch,
@@ -63,8 +64,8 @@ impl Touched {
         tags
     }
 
-    /// The partitions of files that are in one list only: rows that came or went
-    /// without passing through the tail.
+    /// The partitions of files that are in one list only, or of which other rows are
+    /// deleted: rows that came or went without passing through the tail.
     pub(crate) fn of_files(
         (before, after): (&[DataFile], &[DataFile]),
         schema: &SchemaRef,
@@ -72,12 +73,9 @@ impl Touched {
     ) -> Self {
         let column = partition.and_then(|p| Some((p, column_index(schema, &p.column)?)));
         let Some((partition, index)) = column else { return Self::Table };
-        let paths = |files: &[DataFile]| -> HashSet<PathBuf> {
-            files.iter().map(|file| file.path.clone()).collect()
-        };
-        let (old, new) = (paths(before), paths(after));
-        let came = after.iter().filter(|file| !old.contains(&file.path));
-        let went = before.iter().filter(|file| !new.contains(&file.path));
+        let (old, new) = (states(before), states(after));
+        let came = after.iter().filter(|file| !old.contains(&state(file)));
+        let went = before.iter().filter(|file| !new.contains(&state(file)));
         let mut touched = Self::default();
         for file in came.chain(went) {
             let values = file.columns.get(index).and_then(|c| bounded(c, partition));
@@ -93,6 +91,17 @@ impl Touched {
         let Some((partition, column)) = column else { return Self::Table };
         values(column, partition).map_or(Self::Table, Self::Partitions)
     }
+}
+
+/// What decides a file's rows: its path and what deleted some of them.
+type State<'a> = (&'a Path, Option<&'a [Arc<str>]>);
+
+fn state(file: &DataFile) -> State<'_> {
+    (&file.path, file.dead.as_ref().map(|dead| &dead.deletes()[..]))
+}
+
+fn states(files: &[DataFile]) -> HashSet<State<'_>> {
+    files.iter().map(state).collect()
 }
 
 /// The partitions between a column's bounds; `None` where they are not known or too many.

@@ -1,21 +1,20 @@
-//! What other writers leave: many files, delete files, other formats, and the
-//! texts of our own records.
+//! What other writers leave: many files, other formats, and the texts of our
+//! own records.
 
 use std::collections::HashMap;
 
 use iceberg::spec::{
     DataContentType, DataFile as Entry, DataFileBuilder, DataFileFormat, Datum, Literal,
-    ManifestWriterBuilder, PrimitiveType, Struct,
+    PrimitiveType, Struct,
 };
 use iceberg::transaction::{ApplyTransactionAction as _, Transaction};
 use springtide_protocol::{Offset, PartitionId};
 use springtide_relation::{ChunkId, ColumnStatistics, FileOrigin, Scalar};
 
 use super::super::bounds::{End, datum, scalar};
-use super::super::manifests::{Columns, ManifestCache};
 use super::super::record::{Piece, decode, encode};
 use super::super::testing::{Place, ids, map, range, request};
-use super::super::{LakeBoundary, LakeError, LakeTable, columns};
+use super::super::{LakeBoundary, LakeError, LakeTable};
 
 fn entry(table: &iceberg::table::Table, number: i64, format: DataFileFormat) -> Entry {
     let path = format!("{}/data/elsewhere-{number}.parquet", table.metadata().location());
@@ -75,34 +74,6 @@ async fn other_formats_are_refused_by_name() {
     append(&table, vec![entry(&base, 1, DataFileFormat::Orc)]).await;
     let error = table.refresh().await.unwrap_err();
     assert!(matches!(&error, LakeError::NotParquet { .. }), "{error}");
-}
-
-#[tokio::test]
-async fn delete_files_are_seen() {
-    let place = Place::new();
-    let table = place.table().await;
-    let base = table.base().await.unwrap();
-    let metadata = base.metadata();
-    let path = format!("{}/metadata/deletes.avro", metadata.location());
-    let output = base.file_io().new_output(&path).unwrap();
-    let schema = metadata.current_schema().clone();
-    let spec = metadata.default_partition_spec().as_ref().clone();
-    let mut writer =
-        ManifestWriterBuilder::new(output, Some(1), schema.clone(), spec).build_v2_deletes();
-    let deletes = DataFileBuilder::default()
-        .content(DataContentType::PositionDeletes)
-        .file_path("file:///lake/deletes.parquet".to_owned())
-        .file_format(DataFileFormat::Parquet)
-        .partition(Struct::from_iter([Some(Literal::date(0))]))
-        .record_count(1)
-        .file_size_in_bytes(1)
-        .build()
-        .unwrap();
-    writer.add_file(deletes, 1).unwrap();
-    writer.write_manifest_file().await.unwrap();
-    let columns = Columns::new(&schema, columns::arrow(&schema).unwrap());
-    let planned = ManifestCache::new().read(base.file_io(), &path, &columns).await.unwrap();
-    assert_eq!(planned.deletes.as_deref(), Some("file:///lake/deletes.parquet"));
 }
 
 #[test]

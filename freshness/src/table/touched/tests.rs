@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Int32Array, StringArray, TimestampMillisecondArray};
 use arrow::datatypes::{Field, Schema};
-use springtide_relation::FileOrigin;
+use springtide_relation::{DeadRows, FileOrigin};
 
 use super::*;
 
@@ -72,7 +72,7 @@ fn files_that_came_or_went_touch_what_their_bounds_span() {
         };
         let (rows, bytes, path) = (9, 9, name.into());
         let origin = FileOrigin::Foreign(name.into());
-        DataFile { path, origin, rows, bytes, columns: Arc::new([date]) }
+        DataFile { path, origin, rows, bytes, columns: Arc::new([date]), dead: None }
     };
     let schema = rows(&[], &[]).schema();
     let day = "day(date)".parse().unwrap();
@@ -86,6 +86,16 @@ fn files_that_came_or_went_touch_what_their_bounds_span() {
     assert_eq!(between(from_ref(&a), from_ref(&a)), values(&[]));
     let both = values(&["1970-01-01", "1970-01-02", "1970-01-06", "__null"]);
     assert_eq!(between(from_ref(&a), &[b]), both);
+    let dead = |delete: &str| {
+        let positions = [1].into_iter().collect();
+        let dead = DeadRows::new("a".into(), vec![delete.into()], positions);
+        DataFile { dead: Some(Arc::new(dead)), ..a.clone() }
+    };
+    let days = values(&["1970-01-01", "1970-01-02"]);
+    assert_eq!(between(from_ref(&a), &[dead("d")]), days, "rows were deleted");
+    assert_eq!(between(&[dead("d")], &[dead("e")]), days);
+    assert_eq!(between(&[dead("d")], from_ref(&a)), days, "a rollback");
+    assert_eq!(between(&[dead("d")], &[dead("d")]), values(&[]));
     assert_eq!(between(&[], &[file("c", 0..=16, Some(0))]), Touched::Table);
     assert_eq!(between(&[], &[file("c", 0..=1, None)]), Touched::Table);
 }
