@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+mod ages;
 mod backoff;
 pub(crate) mod committing;
 pub(crate) mod core;
@@ -95,6 +96,7 @@ struct TableLoop {
     commit_task: Option<(tokio::task::Id, Instant)>,
     /// Since when the tail has been full.
     full_since: Option<Instant>,
+    ages: ages::Ages,
 }
 
 /// Runs a table until it is stopped.
@@ -142,6 +144,7 @@ async fn run_opened(shared: Arc<Shared>, around: Surroundings, asked: mpsc::Rece
         next_release: Instant::now(),
         commit_task: None,
         full_since: None,
+        ages: ages::Ages::default(),
     };
     looped.turn(Inputs { refreshed, sighted, asked }).await;
 }

@@ -93,8 +93,8 @@ impl Queries {
         if partitions.is_empty() { Err(missing()) } else { Ok(partitions) }
     }
 
-    /// One end of every partition, one request a broker. The latest is the last
-    /// stable offset, since the client reads committed records only.
+    /// One end of every partition, one request a broker. The latest is the high
+    /// watermark, whatever transactions are open below it.
     fn ends(
         &self,
         topic: &str,
