@@ -281,7 +281,11 @@ impl TableLoop {
     fn follow(&mut self, directive: Directive) {
         match directive {
             Directive::None => {}
-            Directive::Stop => self.stop_intake(),
+            Directive::Stop => {
+                self.stop_intake();
+                // What does not read is in no trouble; the phase says why.
+                self.shared.health.lock().intake = None;
+            }
             Directive::Read(from) | Directive::Resume(from) => self.start_intake(from),
         }
     }

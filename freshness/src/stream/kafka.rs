@@ -110,8 +110,12 @@ impl Kafka {
     /// [`StreamError::Unreachable`], [`StreamError::Refused`], [`StreamError::Internal`].
     pub async fn create_topic(&self, name: &str, partitions: i32) -> Result<bool, StreamError> {
         let failed = |source| failure::sorted("creating a topic", name, source);
-        let admin: AdminClient<Context> =
-            self.shared.configuration.admin().create_with_context(Context).map_err(failed)?;
+        let admin: AdminClient<Context> = self
+            .shared
+            .configuration
+            .admin()
+            .create_with_context(Context::default())
+            .map_err(failed)?;
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
         let options = AdminOptions::new().request_timeout(Some(QUERY_TIMEOUT));
         let results = admin.create_topics([&topic], &options).await.map_err(failed)?;
@@ -224,8 +228,12 @@ impl StreamSource for KafkaTopic {
 
     async fn is_compacted(&self) -> Result<bool, StreamError> {
         let failed = |source| failure::sorted("asking for a topic's settings", &self.topic, source);
-        let admin: AdminClient<Context> =
-            self.shared.configuration.admin().create_with_context(Context).map_err(failed)?;
+        let admin: AdminClient<Context> = self
+            .shared
+            .configuration
+            .admin()
+            .create_with_context(Context::default())
+            .map_err(failed)?;
         let options = AdminOptions::new().request_timeout(Some(QUERY_TIMEOUT));
         let topic = ResourceSpecifier::Topic(&self.topic);
         let told = admin.describe_configs([&topic], &options).await.map_err(failed)?;

@@ -7,7 +7,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
+    TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -126,6 +129,15 @@ impl Broker {
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         let made = self.admin().create_topics([&topic], &options).await.unwrap();
         made[0].as_ref().unwrap();
+    }
+
+    /// Gives a topic these settings, and no others.
+    pub(crate) async fn alter(&self, name: &str, settings: &[(&str, &str)]) {
+        let config = AlterConfig::new(ResourceSpecifier::Topic(name));
+        let config = settings.iter().fold(config, |config, (key, value)| config.set(key, value));
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let altered = self.admin().alter_configs([&config], &options).await.unwrap();
+        altered[0].as_ref().unwrap();
     }
 
     pub(crate) async fn delete(&self, name: &str) {

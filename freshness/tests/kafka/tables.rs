@@ -197,7 +197,7 @@ async fn a_compacted_topic_is_read_through_its_gaps() {
         ("min.compaction.lag.ms", "0"),
         ("max.compaction.lag.ms", "100"),
     ];
-    let name = broker.topic_with(&settings).await;
+    let name = broker.topic_with(&[("cleanup.policy", "compact")]).await;
     let producer = broker.producer(None);
     let keyed = |n: i64| {
         let (key, value) = (format!("k{}", n % 3), format!(r#"{{"n":{n}}}"#));
@@ -210,6 +210,7 @@ async fn a_compacted_topic_is_read_through_its_gaps() {
     before.pin_at_least(&[(0, 30)]).await.unwrap();
     assert_eq!(before.rows().await, 30);
 
+    broker.alter(&name, &settings).await;
     // A record now and then rolls segments, so that there is something to compact.
     let topic = broker.kafka(&[]).topic(&name);
     let deadline = Instant::now() + 2 * PATIENCE;

@@ -62,7 +62,7 @@ impl KafkaReader {
         // that asks for watermarks tells the same of the connection.
         reading.set_log_level(RDKafkaLogLevel::Emerg);
         let consumer: BaseConsumer<Context> =
-            reading.create_with_context(Context).map_err(failed)?;
+            reading.create_with_context(Context::default()).map_err(failed)?;
         let mut assignment = TopicPartitionList::with_capacity(start.len());
         for (partition, offset) in start.iter() {
             let offset = KafkaOffset::Offset(offset.0);
