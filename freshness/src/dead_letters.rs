@@ -7,6 +7,7 @@
 //! stops at that record and says why, until letters are discarded on purpose.
 //! It must never know why a record is no row, nor what happens to a table.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -209,6 +210,28 @@ impl DeadLetters {
         Ok(count.unsigned_abs())
     }
 
+    /// How many letters a table has of a topic's partition, by their offsets.
+    ///
+    /// # Errors
+    /// [`DeadLetterError::Storage`].
+    pub async fn count_in(
+        &self,
+        table: &TableName,
+        (topic_id, partition): (Uuid, PartitionId),
+        offsets: Range<Offset>,
+    ) -> Result<u64, DeadLetterError> {
+        let count: i64 = sqlx::query_scalar(COUNT_IN)
+            .bind(topic_id.as_bytes().as_slice())
+            .bind(partition.0)
+            .bind(offsets.start.0)
+            .bind(offsets.end.0)
+            .bind(table.as_str())
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|source| self.storage(source))?;
+        Ok(count.unsigned_abs())
+    }
+
     /// Letters of a table below a number, at most `most` of them, [`PAGE_LETTERS`] and
     /// [`PAGE_BYTES`].
     ///
@@ -309,6 +332,10 @@ const WEIGH: &str = "
 SELECT count(*), coalesce(sum(coalesce(length(key), 0) + coalesce(length(value), 0)
     + length(CAST(reason AS BLOB))), 0)
 FROM letters WHERE of_table = ? AND number <= ?";
+
+const COUNT_IN: &str = "
+SELECT count(*) FROM letters
+WHERE topic_id = ? AND partition = ? AND offset >= ? AND offset < ? AND of_table = ?";
 
 const DELETE: &str = "DELETE FROM letters WHERE of_table = ? AND number <= ?";
 

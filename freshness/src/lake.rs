@@ -48,6 +48,7 @@ pub(crate) use ancestry::{
     has_commit, resolve,
 };
 pub(crate) use decode_epoch::{property as epoch_property, recorded as recorded_epoch};
+pub(crate) use record::recorded_pieces;
 pub(crate) use rows::FileWriter;
 pub(crate) use table::{discard, store, superseded};
 

@@ -17,6 +17,7 @@
 //!   version names, and their as-of is unknown (or old) until it has caught up;
 //! - a restart forgets superseded snapshots: versions that need one are gone.
 
+pub mod audit;
 pub mod boundary;
 pub mod commit;
 pub mod dead_letters;
@@ -39,7 +40,7 @@ pub use ingest::{IngestError, Receipt};
 pub use pin::{PinAt, PinError, PinRequest, Pinned, WAIT as PIN_WAIT};
 pub use registry::{CommitError, Freshness, StartError, TableDescription};
 pub use settings::{FreshnessSettings, InvalidSettings};
-pub use status::{Readiness, TableState, TableStatus};
+pub use status::{CAUSES, Readiness, TableState, TableStatus};
 pub use table::committing::CommitFailure;
 pub use table::touched::NULL_PARTITION;
 pub use tail::file::SegmentFileError;

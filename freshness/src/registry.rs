@@ -282,6 +282,10 @@ impl Freshness {
         self.inner.tables.get(name)
     }
 
+    pub(crate) fn letters(&self) -> &DeadLetters {
+        &self.inner.letters
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Shared>> {
         self.inner.tables.values()
     }

@@ -10,6 +10,8 @@ pub struct TableStatus {
     pub state: TableState,
     /// Why, where it is not live; also what fails while it answers on.
     pub reason: Option<String>,
+    /// The causes behind `reason`, each one of [`CAUSES`]: few words, for labels.
+    pub causes: Vec<&'static str>,
     /// What can be pinned now; `None`: nothing yet.
     pub version: Option<TableVersion>,
     /// Start of the last round that it holds everything of, microseconds since 1970.
@@ -44,6 +46,21 @@ pub struct TableStatus {
     pub last_commit_micros: Option<i64>,
 }
 
+/// Every cause that a table may name.
+pub const CAUSES: [&str; 11] = [
+    "boundary-unknown",
+    "records-lost",
+    "topic-recreated",
+    "partition-missing",
+    "stream-truncated",
+    "lake",
+    "stream",
+    "intake",
+    "tail-full",
+    "disk",
+    "commit",
+];
+
 /// What a table does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -63,6 +80,10 @@ pub enum TableState {
 }
 
 impl TableState {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Starting, Self::CatchingUp, Self::Live, Self::Gap, Self::Halted, Self::Unreadable];
+
     /// A word for labels.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -32,7 +32,8 @@ pub const POLL_BYTES: usize = 16 * 1024 * 1024;
 pub struct Watermarks {
     /// Records below are gone (retention, deletion).
     pub low: Offset,
-    /// Nothing at or above can be read yet; under `read_committed` the last stable offset.
+    /// Nothing at or above is there yet. A reader of committed records may stop short of
+    /// it for as long as a transaction is open (rule 14).
     pub high: Offset,
 }
 
@@ -47,6 +48,18 @@ pub struct TopicDescription {
     pub cluster: String,
     /// All its partitions.
     pub watermarks: BTreeMap<PartitionId, Watermarks>,
+}
+
+impl TopicDescription {
+    /// # Errors
+    /// [`StreamError::TopicRecreated`] where it is another topic than that.
+    pub fn expect(&self, topic_id: Uuid) -> Result<(), StreamError> {
+        if self.topic_id == topic_id {
+            return Ok(());
+        }
+        let (topic, found) = (self.topic.clone(), self.topic_id);
+        Err(StreamError::TopicRecreated { topic, expected: topic_id, found })
+    }
 }
 
 /// A record as it was read.
@@ -117,6 +130,30 @@ pub trait StreamSource: Send + Sync + 'static {
     /// [`StreamError::OffsetOutOfRange`] where records between the offset and the
     /// low watermark are gone, or the offset is beyond the end.
     async fn read_from(&self, from: &OffsetMap) -> Result<Box<dyn StreamReader>, StreamError>;
+
+    /// [`Self::read_from`], of the topic with this id and of no other, however often one of
+    /// its name is made anew: neither at the start nor later is a record of another returned.
+    ///
+    /// # Errors
+    /// As [`Self::read_from`]; [`StreamError::TopicRecreated`] where the name stands for
+    /// another topic, then or while it is read.
+    async fn read_topic(
+        &self,
+        topic_id: Uuid,
+        from: &OffsetMap,
+    ) -> Result<Box<dyn StreamReader>, StreamError> {
+        let described = self.describe().await?;
+        described.expect(topic_id)?;
+        self.read_from(from).await
+    }
+
+    /// Whether records that later ones supersede may go from the stream.
+    ///
+    /// # Errors
+    /// As [`Self::describe`].
+    async fn is_compacted(&self) -> Result<bool, StreamError> {
+        Ok(false)
+    }
 
     /// The table needs no records below `below` any more. Where the stream lives by a
     /// retention of its own this changes nothing.

@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+mod ages;
 mod backoff;
 pub(crate) mod committing;
 pub(crate) mod core;
@@ -96,6 +97,7 @@ struct TableLoop {
     commit_task: Option<(tokio::task::Id, Instant)>,
     /// Since when the tail has been full.
     full_since: Option<Instant>,
+    ages: ages::Ages,
 }
 
 /// Runs a table until it is stopped.
@@ -144,6 +146,7 @@ async fn run_opened(shared: Arc<Shared>, around: Surroundings, asked: mpsc::Rece
         releasing: false,
         commit_task: None,
         full_since: None,
+        ages: ages::Ages::default(),
     };
     looped.turn(Inputs { refreshed, sighted, asked }).await;
 }
@@ -281,7 +284,11 @@ impl TableLoop {
     fn follow(&mut self, directive: Directive) {
         match directive {
             Directive::None => {}
-            Directive::Stop => self.stop_intake(),
+            Directive::Stop => {
+                self.stop_intake();
+                // What does not read is in no trouble; the phase says why.
+                self.shared.health.lock().intake = None;
+            }
             Directive::Read(from) | Directive::Resume(from) => self.start_intake(from),
         }
     }

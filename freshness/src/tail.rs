@@ -17,6 +17,7 @@ use springtide_relation::{
 
 mod batches;
 pub(crate) mod file;
+mod partitions;
 mod present;
 mod view;
 
@@ -34,6 +35,7 @@ struct Sealed {
     segment: Segment,
     /// Bytes in memory until the file is there, in the file from then on.
     bytes: u64,
+    shares: partitions::Shares,
 }
 
 /// A sealed segment to be written to a file.
@@ -207,7 +209,8 @@ impl Tail {
         self.next_id += 1;
         let data = SegmentData::Memory(batches.clone());
         let segment = Segment { start, end: self.next.clone(), rows, data };
-        self.sealed.push_back(Sealed { id, segment, bytes });
+        let shares = partitions::shares(&batches);
+        self.sealed.push_back(Sealed { id, segment, bytes, shares });
         Some(SealJob { id, batches })
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use springtide_engine::EngineError;
+use springtide_freshness::audit::AuditError;
 use springtide_freshness::dead_letters::DeadLetterError;
 use springtide_freshness::{CommitError, IngestError, PinError};
 use springtide_protocol::TableName;
@@ -84,6 +85,8 @@ pub(crate) enum RequestError {
     Pin(#[from] PinError),
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     #[error(transparent)]
     Commit(#[from] CommitError),
     #[error(transparent)]

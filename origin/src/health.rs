@@ -6,6 +6,8 @@ use http::{HeaderValue, Response, StatusCode, header};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
 
+use springtide_freshness::{CAUSES, TableState, TableStatus};
+
 use crate::body::{Body, full};
 use crate::origin::Origin;
 use crate::server;
@@ -17,13 +19,19 @@ static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 const DURATION_BUCKETS: [f64; 12] =
     [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 
+/// Bounds of the lag's histogram, in seconds: from a round to a broken night.
+const LAG_BUCKETS: [f64; 13] =
+    [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 28_800.0];
+
 /// The process's metrics; installed on first use.
 pub(crate) fn recorder() -> PrometheusHandle {
     let install = || {
         let durations = Matcher::Suffix("_seconds".to_owned());
         let builder = PrometheusBuilder::new();
+        let lag = Matcher::Full("springtide_lag_seconds".to_owned());
         let builder = builder
             .set_buckets_for_metric(durations, &DURATION_BUCKETS)
+            .and_then(|builder| builder.set_buckets_for_metric(lag, &LAG_BUCKETS))
             .unwrap_or_else(|_| PrometheusBuilder::new());
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
@@ -80,6 +88,24 @@ fn gauges(origin: &Origin) {
             gauge("springtide_table_lag_seconds", lag);
         }
         gauge("springtide_table_dead_letters", status.dead_letters as f64);
+        states(&label, &status);
+    }
+}
+
+/// Each state and each cause as a gauge of its own, 1 where it is so.
+fn states(table: &str, status: &TableStatus) {
+    let flag = |is: bool| f64::from(u8::from(is));
+    let labels = |key: &'static str, value: &'static str| {
+        [("table", table.to_owned()), (key, value.to_owned())]
+    };
+    for state in TableState::ALL {
+        let labels = labels("state", state.name());
+        metrics::gauge!("springtide_table_state", &labels).set(flag(status.state == state));
+    }
+    for cause in CAUSES {
+        let labels = labels("cause", cause);
+        metrics::gauge!("springtide_table_trouble", &labels)
+            .set(flag(status.causes.contains(&cause)));
     }
 }
 

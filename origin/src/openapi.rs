@@ -76,6 +76,7 @@ fn fixed() -> Vec<(&'static str, &'static str, Value)> {
         ("/v1/queries", "get", read("The published queries")),
         ("/v1/tables", "get", read("The tables")),
         ("/v1/tables/{table}", "get", with_table(read("One table"))),
+        ("/v1/audit/{table}", "get", audit(&table)),
         ("/v1/changes", "get", changes),
         ("/v1/ingest/{table}", "post", ingest(&table)),
         ("/v1/admin/commit/{table}", "post", with_table(read("Commits the tail to the lake"))),
@@ -94,6 +95,49 @@ fn fixed() -> Vec<(&'static str, &'static str, Value)> {
         ("/readyz", "get", read("Whether every part is there, and why not")),
         ("/metrics", "get", read("Metrics in Prometheus' text form")),
     ]
+}
+
+fn audit(table: &Value) -> Value {
+    let figure = json!({ "description": "A number, or words where there is none" });
+    let check = json!({
+        "type": "object",
+        "required": ["name", "ok", "expected", "found"],
+        "properties": {
+            "name": { "type": "string", "description": "What was compared; [n]: of partition n" },
+            "ok": { "type": "boolean" },
+            "expected": figure,
+            "found": figure,
+        },
+    });
+    let list = |items: Value| json!({ "type": "array", "items": items });
+    let schema = json!({
+        "type": "object",
+        "required": ["table", "version", "ok", "checks", "not_compared", "partitions"],
+        "properties": {
+            "table": { "type": "string" },
+            "version": { "type": "string", "description": "The state that was audited" },
+            "previous_version": { "type": ["string", "null"] },
+            "ok": { "type": "boolean", "description": "Whether every check holds" },
+            "checks": list(check),
+            "not_compared": list(json!({ "type": "object", "required": ["name", "reason"] })),
+            "partitions": list(json!({
+                "type": "object",
+                "description": "Boundary, end, rows in lake and tail, dead letters, gaps",
+            })),
+        },
+    });
+    json!({
+        "summary": "Counts the table by offsets and holds lake, tail, stream, statements and the \
+            audit before against each other; 200 also where something does not hold",
+        "parameters": [table],
+        "responses": {
+            "200": {
+                "description": "What was compared, and what was found",
+                "content": { "application/json": { "schema": schema } },
+            },
+            "default": problem(),
+        },
+    })
 }
 
 fn ingest(table: &Value) -> Value {
@@ -225,5 +269,7 @@ mod tests {
         assert_eq!(n["required"], false);
         assert!(document["paths"].get("/v1/sql.{format}").is_none(), "switched off");
         assert!(document["paths"]["/v1/ingest/{table}"]["post"].is_object());
+        let audit = &document["paths"]["/v1/audit/{table}"]["get"]["responses"]["200"];
+        assert_eq!(audit["content"]["application/json"]["schema"]["type"], "object");
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::access::{Policy, Verifier, Writers};
 use crate::answer::SpoolSpace;
+use crate::audit::Audits;
 use crate::error::{OriginError, RequestError};
 use crate::health;
 use crate::live::LiveHub;
@@ -33,6 +34,7 @@ pub struct Origin {
     pub(crate) schemas: Schemas,
     pub(crate) spool: Arc<SpoolSpace>,
     pub(crate) live: LiveHub,
+    pub(crate) audits: Audits,
     pub(crate) metrics: PrometheusHandle,
     event_streams: Arc<Semaphore>,
     ingest_bytes: Arc<Semaphore>,
@@ -69,6 +71,7 @@ impl Origin {
             schemas: Schemas::default(),
             spool: Arc::new(spool),
             live: LiveHub::default(),
+            audits: Audits::default(),
             metrics: health::recorder(),
             event_streams: Arc::new(Semaphore::new(settings.bounds.event_streams)),
             ingest_bytes: Arc::new(Semaphore::new(ingest_bytes as usize)),

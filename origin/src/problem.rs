@@ -114,7 +114,7 @@ fn tell(error: &RequestError) -> Told {
         }
         E::BodyMissing | E::IdempotencyKey | E::EventId => told(Kind::InvalidRequest),
         E::PurgeBody(_) | E::PurgeTags(_) | E::DiscardBody(_) => told(Kind::InvalidRequest),
-        E::DeadLetters(_) => told(Kind::Unavailable).retry(RETRY_SECONDS),
+        E::DeadLetters(_) | E::Audit(_) => told(Kind::Unavailable).retry(RETRY_SECONDS),
         E::Number(name) => told(Kind::InvalidParameter).with("parameter", *name),
         E::Route(NoRoute::Method { allow, .. } | NoRoute::Options { allow }) => {
             Told { allow: Some(allow), ..told(Kind::MethodNotAllowed) }

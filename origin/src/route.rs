@@ -32,6 +32,8 @@ pub(crate) enum Route {
     Tables,
     /// `/v1/tables/{table}`
     Table(TableName),
+    /// `/v1/audit/{table}`
+    Audit(TableName),
     /// `/v1/live/{name}`
     Live(String),
     /// `/v1/changes`
@@ -122,6 +124,7 @@ impl Route {
             ["v1", "queries"] => Self::Queries,
             ["v1", "tables"] => Self::Tables,
             ["v1", "tables", table] => Self::Table(table.parse()?),
+            ["v1", "audit", table] => Self::Audit(table.parse()?),
             ["v1", "live", name] => Self::Live((*name).to_owned()),
             ["v1", "changes"] => Self::Changes,
             ["v1", "ingest", table] => Self::Ingest(table.parse()?),
@@ -161,6 +164,7 @@ impl Route {
             Self::Queries => "/v1/queries",
             Self::Tables => "/v1/tables",
             Self::Table(_) => "/v1/tables/{table}",
+            Self::Audit(_) => "/v1/audit/{table}",
             Self::Live(_) => "/v1/live/{name}",
             Self::Changes => "/v1/changes",
             Self::Ingest(_) => "/v1/ingest/{table}",
@@ -190,6 +194,7 @@ mod tests {
             ("/v1/sql?q=SELECT+1", Route::Sql(Format::Json)),
             ("/v1/sql.arrow?q=x", Route::Sql(Format::Arrow)),
             ("/v1/tables/flights", Route::Table(flights.clone())),
+            ("/v1/audit/flights", Route::Audit(flights.clone())),
             ("/v1/live/top", Route::Live("top".into())),
             ("/v1/changes", Route::Changes),
             ("/openapi.json", Route::OpenApi),

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # A real Apache Kafka broker for tests: one process on loopback, free ports, its
-# own folder. Needs java (17 or later) and, the first time, mvn.
+# own folder. Needs java (17 or later), openssl and, the first time, mvn.
+# Beside the plain listener it has two more, written to FOLDER/address.sasl
+# (SASL_PLAINTEXT: SCRAM-SHA-256 as alice/alice-secret, and OAUTHBEARER with
+# unsecured tokens) and FOLDER/address.ssl (TLS under FOLDER/ca.pem, a CA made
+# for this broker and thrown away with it).
 #
 #   kafka.sh fetch                     brings the jars into the user's cache, once
 #   kafka.sh start FOLDER [OWNER_PID]  starts a broker, prints HOST:PORT when it answers;
@@ -50,20 +54,50 @@ free_port() {
   echo "$port"
 }
 
+# A CA and a certificate of 127.0.0.1 under it, for this broker alone.
+certify() {
+  local folder=$1
+  (
+    umask 077
+    cd "$folder"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+      -subj "/CN=CA of a test" -keyout ca.key -out ca.pem
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
+      -subj "/CN=127.0.0.1" -keyout broker.key -out broker.csr
+    openssl x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
+      -extfile <(echo "subjectAltName=IP:127.0.0.1") -out broker.pem
+    cat broker.key broker.pem >keystore.pem
+    rm -f ca.key broker.key broker.csr
+  ) >"$folder/certify.log" 2>&1 || { cat "$folder/certify.log" >&2; return 1; }
+}
+
 configure() {
-  local folder=$1 broker controller
-  broker=$(free_port)
-  controller=$(free_port)
-  while [[ $controller == "$broker" ]]; do controller=$(free_port); done
+  local folder=$1 ports=() port broker controller sasl ssl
+  while ((${#ports[@]} < 4)); do
+    port=$(free_port)
+    [[ " ${ports[*]} " == *" $port "* ]] || ports+=("$port")
+  done
+  broker=${ports[0]} controller=${ports[1]} sasl=${ports[2]} ssl=${ports[3]}
   echo "127.0.0.1:$broker" >"$folder/address"
+  echo "127.0.0.1:$sasl" >"$folder/address.sasl"
+  echo "127.0.0.1:$ssl" >"$folder/address.ssl"
+  certify "$folder" || return 1
   cat >"$folder/server.properties" <<PROPERTIES
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$controller
-listeners=PLAINTEXT://127.0.0.1:$broker,CONTROLLER://127.0.0.1:$controller
-advertised.listeners=PLAINTEXT://127.0.0.1:$broker
+listeners=PLAINTEXT://127.0.0.1:$broker,SASL_PLAINTEXT://127.0.0.1:$sasl,SSL://127.0.0.1:$ssl,CONTROLLER://127.0.0.1:$controller
+advertised.listeners=PLAINTEXT://127.0.0.1:$broker,SASL_PLAINTEXT://127.0.0.1:$sasl,SSL://127.0.0.1:$ssl
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+sasl.enabled.mechanisms=SCRAM-SHA-256,OAUTHBEARER
+listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_plaintext.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";
+ssl.keystore.type=PEM
+ssl.keystore.location=$folder/keystore.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=$folder/ca.pem
 log.dirs=$folder/data
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=1
@@ -74,6 +108,8 @@ transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 log.retention.check.interval.ms=1000
+log.cleaner.backoff.ms=500
+log.initial.task.delay.ms=500
 file.delete.delay.ms=1000
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=5000
@@ -87,7 +123,8 @@ appender.console.layout.type=PatternLayout
 appender.console.layout.pattern=%d{ISO8601} %p %c: %m%n
 PROPERTIES
   (become_kafka kafka.tools.StorageTool "$folder" format -t "$(cluster_id)" \
-    -c "$folder/server.properties") >"$folder/format.log" 2>&1
+    -c "$folder/server.properties" \
+    --add-scram "SCRAM-SHA-256=[name=alice,password=alice-secret]") >"$folder/format.log" 2>&1
 }
 
 # 16 random bytes in URL-safe base64, as Kafka writes ids.
@@ -136,6 +173,7 @@ watch_owner() {
 start() {
   local folder=$1 owner=${2:-}
   need java "it runs the broker" openjdk-17-jre-headless
+  need openssl "it makes the certificate of the broker's TLS listener" openssl
   fetch
   mkdir -p "$folder"
   folder=$(cd "$folder" && pwd)
@@ -172,5 +210,5 @@ case $command in
     run "${2:?a folder is needed}" || { tail -n 20 "$2/broker.log" >&2; fail "the broker did not come back"; }
     cat "$2/address"
     ;;
-  *) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

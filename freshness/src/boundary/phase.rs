@@ -126,6 +126,19 @@ impl Phase {
         }
     }
 
+    /// What happened, as a word for labels.
+    #[must_use]
+    pub const fn cause(&self) -> Option<&'static str> {
+        match self {
+            Self::Gap(Gap::BoundaryUnknown) => Some("boundary-unknown"),
+            Self::Gap(Gap::Lost { .. }) => Some("records-lost"),
+            Self::Halted(Halt::TopicRecreated { .. }) => Some("topic-recreated"),
+            Self::Halted(Halt::PartitionMissing(_)) => Some("partition-missing"),
+            Self::Halted(Halt::Truncated { .. }) => Some("stream-truncated"),
+            Self::Starting | Self::CatchingUp | Self::Live => None,
+        }
+    }
+
     /// What happened, in words, where something did.
     #[must_use]
     pub fn reason(&self) -> Option<String> {

@@ -13,6 +13,7 @@ use springtide_protocol::{Offset, PartitionId};
 use springtide_relation::{ChunkId, ColumnStatistics, Scalar};
 
 use super::LakeError;
+use crate::audit::Stretch;
 
 /// The footer's key.
 pub(super) const CHUNKS: &str = "springtide.chunks";
@@ -171,4 +172,17 @@ fn scalar(text: &str) -> Option<Scalar> {
 fn bytes(hex: &str) -> Option<Vec<u8>> {
     let pairs = (0..hex.len()).step_by(2);
     pairs.map(|at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok()).collect()
+}
+
+/// The stretches of chunks that a data file of ours records; `None` where it has no
+/// record. Blocks.
+pub(crate) fn recorded_pieces(path: &Path) -> Result<Option<Vec<Stretch>>, LakeError> {
+    let stretch = |piece: Piece| Stretch {
+        partition: piece.chunk.partition,
+        chunk: piece.chunk,
+        first: piece.first,
+        last: piece.last,
+        rows: piece.rows,
+    };
+    Ok(read(path)?.map(|pieces| pieces.into_iter().map(stretch).collect()))
 }

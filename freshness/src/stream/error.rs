@@ -107,7 +107,9 @@ pub enum StreamError {
         source: BoxedSource,
     },
     /// The stream refuses us: authentication, authorisation.
-    #[error("the stream refuses access: check the credentials under [stream.settings]")]
+    #[error(
+        "the stream refuses access: check credentials and certificates under [stream.settings]"
+    )]
     Refused {
         /// Why.
         #[source]

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::types::RDKafkaErrorCode;
 use springtide_protocol::OffsetMap;
 use springtide_protocol::limits::TOPIC_PARTITIONS;
+use uuid::Uuid;
 
 use super::{NewRecord, StreamError, StreamReader, StreamSource, TopicDescription, Watermarks};
 
@@ -21,6 +22,7 @@ mod attempt;
 mod configuration;
 mod context;
 mod failure;
+mod identity;
 mod native;
 mod produce;
 mod query;
@@ -108,8 +110,12 @@ impl Kafka {
     /// [`StreamError::Unreachable`], [`StreamError::Refused`], [`StreamError::Internal`].
     pub async fn create_topic(&self, name: &str, partitions: i32) -> Result<bool, StreamError> {
         let failed = |source| failure::sorted("creating a topic", name, source);
-        let admin: AdminClient<Context> =
-            self.shared.configuration.admin().create_with_context(Context).map_err(failed)?;
+        let admin: AdminClient<Context> = self
+            .shared
+            .configuration
+            .admin()
+            .create_with_context(Context::default())
+            .map_err(failed)?;
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
         let options = AdminOptions::new().request_timeout(Some(QUERY_TIMEOUT));
         let results = admin.create_topics([&topic], &options).await.map_err(failed)?;
@@ -132,6 +138,23 @@ impl KafkaTopic {
         let asked = tokio::task::spawn_blocking(move || question(&shared.queries, &topic)).await;
         let doing = "asking the broker";
         asked.map_err(|source| StreamError::Internal { doing, source: source.into() })?
+    }
+
+    /// A reader at offsets that are there.
+    async fn open(
+        &self,
+        topic_id: Option<Uuid>,
+        start: OffsetMap,
+    ) -> Result<Box<dyn StreamReader>, StreamError> {
+        let (shared, topic) = (Arc::clone(&self.shared), Arc::clone(&self.topic));
+        let opened = tokio::task::spawn_blocking(move || {
+            reader::KafkaReader::open(&shared.configuration, &topic, topic_id, start)
+        });
+        let doing = "starting a reader";
+        let opened = opened
+            .await
+            .map_err(|source| StreamError::Internal { doing, source: source.into() })?;
+        Ok(Box::new(opened?))
     }
 
     /// Where to begin, checked against what the broker holds.
@@ -184,15 +207,40 @@ impl StreamSource for KafkaTopic {
 
     async fn read_from(&self, from: &OffsetMap) -> Result<Box<dyn StreamReader>, StreamError> {
         let start = self.start(from).await?;
-        let (shared, topic) = (Arc::clone(&self.shared), Arc::clone(&self.topic));
-        let opened = tokio::task::spawn_blocking(move || {
-            reader::KafkaReader::open(&shared.configuration, &topic, start)
-        });
-        let doing = "starting a reader";
-        let opened = opened
-            .await
-            .map_err(|source| StreamError::Internal { doing, source: source.into() })?;
-        Ok(Box::new(opened?))
+        self.open(None, start).await
+    }
+
+    async fn read_topic(
+        &self,
+        topic_id: Uuid,
+        from: &OffsetMap,
+    ) -> Result<Box<dyn StreamReader>, StreamError> {
+        self.describe().await?.expect(topic_id)?;
+        match self.start(from).await {
+            Ok(start) => self.open(Some(topic_id), start).await,
+            Err(error) => {
+                // Offsets of a topic that took its place meanwhile are no finding.
+                self.describe().await?.expect(topic_id)?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn is_compacted(&self) -> Result<bool, StreamError> {
+        let failed = |source| failure::sorted("asking for a topic's settings", &self.topic, source);
+        let admin: AdminClient<Context> = self
+            .shared
+            .configuration
+            .admin()
+            .create_with_context(Context::default())
+            .map_err(failed)?;
+        let options = AdminOptions::new().request_timeout(Some(QUERY_TIMEOUT));
+        let topic = ResourceSpecifier::Topic(&self.topic);
+        let told = admin.describe_configs([&topic], &options).await.map_err(failed)?;
+        let told = told.into_iter().next().unwrap_or(Err(RDKafkaErrorCode::Fail));
+        let told = told.map_err(|code| failed(rdkafka::error::KafkaError::AdminOp(code)))?;
+        let policy = told.get("cleanup.policy").and_then(|entry| entry.value.as_deref());
+        Ok(policy.is_some_and(|policy| policy.contains("compact")))
     }
 
     async fn produce(

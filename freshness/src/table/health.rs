@@ -30,6 +30,19 @@ impl Health {
         self.stream.clone().or_else(|| self.intake.clone()).or_else(|| self.full.clone())
     }
 
+    /// All troubles, as words for labels.
+    pub(crate) fn causes(&self) -> impl Iterator<Item = &'static str> {
+        let parts = [
+            (&self.lake, "lake"),
+            (&self.stream, "stream"),
+            (&self.intake, "intake"),
+            (&self.full, "tail-full"),
+            (&self.disk, "disk"),
+            (&self.commit, "commit"),
+        ];
+        parts.into_iter().filter(|(trouble, _)| trouble.is_some()).map(|(_, cause)| cause)
+    }
+
     /// The first trouble.
     pub(crate) fn trouble(&self) -> Option<String> {
         let parts = [&self.lake, &self.stream, &self.intake, &self.disk, &self.full, &self.commit];

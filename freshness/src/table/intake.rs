@@ -58,7 +58,7 @@ impl Intake {
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::default();
         loop {
-            let error = match self.source.read_from(&self.position).await {
+            let error = match self.source.read_topic(self.topic.1, &self.position).await {
                 Ok(reader) => match self.drain(reader, &mut backoff).await {
                     Ok(error) => error,
                     Err(Closed) => return,

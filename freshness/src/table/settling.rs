@@ -7,7 +7,6 @@ use tokio::time::Instant;
 
 use super::core::Core;
 use super::{TableLoop, Work};
-use crate::status::TableState;
 
 const FULL: &str = "the tail is full, so the stream is not read on: let commits happen \
     (`commit.enabled`, and whether they succeed) or raise `tail.memory` and `tail.disk`";
@@ -106,7 +105,7 @@ impl TableLoop {
         self.shared.health.lock().full = long.then(|| FULL.to_owned());
     }
 
-    fn keep_house(&self) {
+    fn keep_house(&mut self) {
         let now = self.now();
         let (early, held) = self.core(|core| (core.evict(now), core.holdings()));
         let table = || self.shared.name().to_string();
@@ -124,9 +123,44 @@ impl TableLoop {
         gauge("springtide_tail_segments", held.segments as u64);
         gauge("springtide_tail_memory_bytes", held.memory_bytes);
         gauge("springtide_tail_disk_bytes", held.disk_bytes);
-        let (state, _) = self.shared.state();
-        metrics::gauge!("springtide_table_live", "table" => table())
-            .set(f64::from(u8::from(state == TableState::Live)));
+        self.gauge_partitions(now);
+        self.sample_lag(now);
+    }
+
+    /// What is known of each partition of the stream; they are few (rule 7 bounds them).
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+    fn gauge_partitions(&mut self, now: i64) {
+        let (shares, (start, next), boundary) = self.core(|core| {
+            let boundary = core.snapshot().boundary.known().cloned().unwrap_or_default();
+            (core.tail.by_partition(), core.coverage(), boundary)
+        });
+        let ages = self.ages.look(&next, &boundary, now);
+        let table = self.shared.name().to_string();
+        for (partition, share) in shares {
+            let labels = [("table", table.clone()), ("partition", partition.to_string())];
+            let gauge = |name: &'static str, value: f64| metrics::gauge!(name, &labels).set(value);
+            let age = ages.get(&partition).copied().unwrap_or_default();
+            gauge("springtide_partition_tail_age_seconds", age as f64 / 1e6);
+            gauge("springtide_partition_tail_rows", share.rows as f64);
+            gauge("springtide_partition_tail_bytes", share.bytes as f64);
+            gauge("springtide_partition_boundary_offset", boundary.next(partition).0 as f64);
+            gauge("springtide_partition_start_offset", start.next(partition).0 as f64);
+            gauge("springtide_partition_end_offset", next.next(partition).0 as f64);
+        }
+        let oldest = ages.values().max().copied().unwrap_or_default();
+        metrics::gauge!("springtide_tail_age_seconds", "table" => table).set(oldest as f64 / 1e6);
+    }
+
+    /// How far behind answers are, looked at as often as this: a table that stands still
+    /// counts, whether it is asked or not.
+    fn sample_lag(&self, now: i64) {
+        let as_of = self.shared.published().and_then(|published| published.as_of_micros);
+        if let Some(as_of) = as_of {
+            #[expect(clippy::cast_precision_loss, reason = "histograms are of floats")]
+            let lag = now.saturating_sub(as_of).max(0) as f64 / 1e6;
+            let table = self.shared.name().to_string();
+            metrics::histogram!("springtide_lag_seconds", "table" => table).record(lag);
+        }
     }
 
     pub(super) fn next_wake(&self) -> Instant {

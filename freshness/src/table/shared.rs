@@ -127,6 +127,13 @@ impl Shared {
         (state, phase.reason().or_else(|| health.trouble()))
     }
 
+    /// What stands in the way, as words for labels.
+    fn causes(&self) -> Vec<&'static str> {
+        let phase = self.with_core(|core| core.phase());
+        let phase = phase.and_then(|phase| phase.cause());
+        phase.into_iter().chain(self.health().causes()).collect()
+    }
+
     /// How many dead letters there are now, after some were discarded.
     pub(crate) fn keep_dead_letters(&self, count: u64) {
         self.health.lock().dead_letters = count;
@@ -149,6 +156,7 @@ impl Shared {
         TableStatus {
             state,
             reason,
+            causes: self.causes(),
             version: relation.map(|r| r.version.clone()),
             as_of_micros: published.as_ref().and_then(|p| p.as_of_micros),
             is_snapshot_only: relation.is_some_and(|r| r.coverage == Coverage::SnapshotOnly),

@@ -72,7 +72,7 @@ fn merge(a: &TailBatch, b: &TailBatch) -> Option<TailBatch> {
 }
 
 /// Bytes of a batch's own rows (of a slice: not of what it is a slice of).
-fn bytes(batch: &TailBatch) -> u64 {
+pub(super) fn bytes(batch: &TailBatch) -> u64 {
     let columns = batch.rows.columns().iter();
     let sizes = columns.map(|c| c.to_data().get_slice_memory_size().unwrap_or(0));
     (sizes.sum::<usize>() + batch.len() * size_of::<i64>()) as u64

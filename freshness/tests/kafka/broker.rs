@@ -7,7 +7,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
+    TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -69,6 +72,29 @@ impl Broker {
         script("resume", &self.folder, &[]);
     }
 
+    /// `HOST:PORT` of the plain listener.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Our client of another listener: `sasl` or `ssl`.
+    pub(crate) fn secure(&self, listener: &str, settings: &[(&str, &str)]) -> Kafka {
+        let settings = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let address = self.secure_address(listener);
+        Kafka::connect(&address, &settings).unwrap().with_produce_wait(PATIENCE)
+    }
+
+    /// `HOST:PORT` of another listener.
+    pub(crate) fn secure_address(&self, listener: &str) -> String {
+        let file = self.folder.join(format!("address.{listener}"));
+        std::fs::read_to_string(file).unwrap().trim().to_owned()
+    }
+
+    /// The CA that its certificate is under.
+    pub(crate) fn ca(&self) -> String {
+        self.folder.join("ca.pem").to_str().unwrap().to_owned()
+    }
+
     fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.address);
@@ -86,11 +112,32 @@ impl Broker {
         name
     }
 
+    /// A new topic of one partition with settings of its own.
+    pub(crate) async fn topic_with(&self, settings: &[(&str, &str)]) -> String {
+        let name = format!("t-{}", uuid::Uuid::new_v4());
+        self.create_with(&name, 1, settings).await;
+        name
+    }
+
     pub(crate) async fn create(&self, name: &str, partitions: i32) {
+        self.create_with(name, partitions, &[]).await;
+    }
+
+    async fn create_with(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let topic = settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         let made = self.admin().create_topics([&topic], &options).await.unwrap();
         made[0].as_ref().unwrap();
+    }
+
+    /// Gives a topic these settings, and no others.
+    pub(crate) async fn alter(&self, name: &str, settings: &[(&str, &str)]) {
+        let config = AlterConfig::new(ResourceSpecifier::Topic(name));
+        let config = settings.iter().fold(config, |config, (key, value)| config.set(key, value));
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let altered = self.admin().alter_configs([&config], &options).await.unwrap();
+        altered[0].as_ref().unwrap();
     }
 
     pub(crate) async fn delete(&self, name: &str) {
@@ -133,6 +180,17 @@ impl Drop for Broker {
     fn drop(&mut self) {
         script("stop", &self.folder, &[]);
     }
+}
+
+/// Sends numbers from `rows` as rows of a table with the column `n`.
+pub(crate) fn send_rows(
+    producer: &BaseProducer,
+    topic: &str,
+    partition: i32,
+    rows: impl IntoIterator<Item = i64>,
+) {
+    let rows: Vec<String> = rows.into_iter().map(|n| format!(r#"{{"n":{n}}}"#)).collect();
+    send(producer, topic, partition, &rows.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
 /// Sends values to a partition and waits until the broker has them.

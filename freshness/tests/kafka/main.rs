@@ -1,6 +1,7 @@
 //! The Kafka stream against a real broker: coverage through aborted and hung
 //! transactions, lost records, topics made anew, new partitions, a broker that
-//! goes away, and produces that are one transaction.
+//! goes away, and produces that are one transaction; tables over such streams, each
+//! audited; and SASL and TLS.
 //!
 //! Without Java or Maven they fail and say so; `SPRINGTIDE_TEST_SERVICES=none`
 //! leaves them out.
@@ -8,7 +9,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod broker;
+mod house;
 mod reading;
+mod secure;
+mod tables;
 mod writing;
 
 use std::time::Duration;

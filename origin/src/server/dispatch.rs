@@ -17,7 +17,7 @@ use crate::error::RequestError;
 use crate::origin::Origin;
 use crate::route::Route;
 use crate::sql::Asking;
-use crate::{admin, changes, health, ingest, live, openapi, sql, tables};
+use crate::{admin, audit, changes, health, ingest, live, openapi, sql, tables};
 
 /// Bytes of a refused body that are still read.
 const LINGER_BYTES: usize = 4 * INGEST_BODY_BYTES;
@@ -120,6 +120,7 @@ async fn read(
         Route::Changes => changes::changes(origin, headers, url, &identity, stop),
         Route::Tables => Ok(tables::list(origin, &identity)),
         Route::Table(table) => tables::one(origin, table, &identity),
+        Route::Audit(table) => audit::audit(origin, table, &identity, headers).await,
         Route::DeadLetters(table) => admin::dead_letters(origin, table, headers, url).await,
         Route::Queries => Ok(tables::queries(origin)),
         Route::OpenApi => Ok(openapi::openapi(origin)),
@@ -145,5 +146,6 @@ const fn needs_identity(route: &Route) -> bool {
             | Route::Changes
             | Route::Tables
             | Route::Table(_)
+            | Route::Audit(_)
     )
 }

@@ -116,21 +116,31 @@ async fn methods_are_held_to_their_urls() {
 }
 
 /// Every family that `/metrics` may have, each of another meaning.
-const FAMILIES: [(&str, &str); 18] = [
+const FAMILIES: [(&str, &str); 28] = [
+    ("springtide_audit_failures_total", "counter"),
     ("springtide_commit_failures_total", "counter"),
     ("springtide_commits_total", "counter"),
     ("springtide_dead_letters_total", "counter"),
     ("springtide_engine_session_panics_total", "counter"),
+    ("springtide_lag_seconds", "histogram"),
     ("springtide_origin_executions_total", "counter"),
     ("springtide_origin_ingested_rows_total", "counter"),
     ("springtide_origin_not_modified_total", "counter"),
     ("springtide_origin_request_seconds", "histogram"),
     ("springtide_origin_requests_total", "counter"),
+    ("springtide_partition_boundary_offset", "gauge"),
+    ("springtide_partition_end_offset", "gauge"),
+    ("springtide_partition_start_offset", "gauge"),
+    ("springtide_partition_tail_age_seconds", "gauge"),
+    ("springtide_partition_tail_bytes", "gauge"),
+    ("springtide_partition_tail_rows", "gauge"),
     ("springtide_pin_window_cut_total", "counter"),
     ("springtide_stream_rows_total", "counter"),
     ("springtide_table_dead_letters", "gauge"),
     ("springtide_table_lag_seconds", "gauge"),
-    ("springtide_table_live", "gauge"),
+    ("springtide_table_state", "gauge"),
+    ("springtide_table_trouble", "gauge"),
+    ("springtide_tail_age_seconds", "gauge"),
     ("springtide_tail_disk_bytes", "gauge"),
     ("springtide_tail_memory_bytes", "gauge"),
     ("springtide_tail_rows", "gauge"),

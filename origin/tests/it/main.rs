@@ -5,6 +5,7 @@
 
 mod access;
 mod answers;
+mod audits;
 mod bad_input;
 mod caching;
 mod gap;

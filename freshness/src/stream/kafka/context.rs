@@ -11,11 +11,23 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::{ClientContext, Message as _};
 use springtide_protocol::{Offset, OffsetMap, PartitionId};
 
+use super::failure::{self, Class};
 use crate::stream::throttle;
 
 /// The context of every client.
-#[derive(Clone, Debug)]
-pub(super) struct Context;
+#[derive(Clone, Debug, Default)]
+pub(super) struct Context {
+    /// Why a broker last refused a connection: librdkafka goes on trying, and whoever
+    /// waits for an answer learns of nothing but time.
+    refused: Arc<Mutex<Option<String>>>,
+}
+
+impl Context {
+    /// Why a connection was refused since this was asked last, if one was.
+    pub(super) fn take_refusal(&self) -> Option<String> {
+        self.refused.lock().take()
+    }
+}
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -37,6 +49,9 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code().map(failure::class) == Some(Class::Refused) {
+            *self.refused.lock() = Some(reason.to_owned());
+        }
         if let Some(left_out) = throttle::pass(reason) {
             tracing::warn!(target: "kafka", %error, left_out, "{reason}");
         }
@@ -108,12 +123,12 @@ mod tests {
 
     #[test]
     fn a_dead_broker_does_not_fill_the_log() {
-        let lines = Arc::new(AtomicU32::new(0));
+        let (lines, context) = (Arc::new(AtomicU32::new(0)), Context::default());
         tracing::subscriber::with_default(Lines(lines.clone()), || {
             for ms in 0..100 {
                 let text = format!("dead:9092: Connect failed (after {ms}ms in state CONNECT)");
-                Context.log(RDKafkaLogLevel::Error, "FAIL", &text);
-                Context.error(KafkaError::NoMessageReceived, "1/1 brokers of `dead` are down");
+                context.log(RDKafkaLogLevel::Error, "FAIL", &text);
+                context.error(KafkaError::NoMessageReceived, "1/1 brokers of `dead` are down");
             }
         });
         assert_eq!(lines.load(Ordering::Relaxed), 2, "one line for each distinct message");

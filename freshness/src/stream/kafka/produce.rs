@@ -213,7 +213,8 @@ enum End {
 }
 
 fn ready(configuration: &Configuration, id: &str) -> Result<Transactional, KafkaError> {
-    let producer: Transactional = configuration.writing(id).create_with_context(Context)?;
+    let producer: Transactional =
+        configuration.writing(id).create_with_context(Context::default())?;
     producer.init_transactions(READY_TIMEOUT)?;
     Ok(producer)
 }

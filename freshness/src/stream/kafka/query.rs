@@ -31,13 +31,43 @@ impl std::fmt::Debug for Queries {
 
 impl Queries {
     pub(super) fn new(configuration: &Configuration) -> Result<Self, StreamError> {
-        let created = configuration.asking().create_with_context(Context);
+        let created = configuration.asking().create_with_context(Context::default());
         let client = created.map_err(|source| failure::sorted("creating a client", "", source))?;
         Ok(Self { client })
     }
 
     pub(super) fn describe(&self, topic: &str) -> Result<TopicDescription, StreamError> {
+        self.told(|| self.try_describe(topic))
+    }
+
+    pub(super) fn high_watermarks(&self, topic: &str) -> Result<OffsetMap, StreamError> {
+        self.told(|| self.ends(topic, &self.partitions(topic)?, KafkaOffset::End))
+    }
+
+    pub(super) fn watermarks(
+        &self,
+        topic: &str,
+    ) -> Result<BTreeMap<PartitionId, Watermarks>, StreamError> {
+        self.told(|| self.between(topic, &self.partitions(topic)?))
+    }
+
+    /// An answer, or why there is none: a broker that refuses us looks like one that is
+    /// down, but for what it told meanwhile.
+    fn told<T>(&self, ask: impl FnOnce() -> Result<T, StreamError>) -> Result<T, StreamError> {
         self.drain();
+        let _before = self.client.context().take_refusal();
+        let error = match ask() {
+            Err(error) if error.is_transient() => error,
+            told => return told,
+        };
+        self.drain();
+        match self.client.context().take_refusal() {
+            Some(reason) => Err(StreamError::Refused { source: reason.into() }),
+            None => Err(error),
+        }
+    }
+
+    fn try_describe(&self, topic: &str) -> Result<TopicDescription, StreamError> {
         let described = native::describe_topic(self.client.client(), topic, QUERY_TIMEOUT);
         let failed = |source| failure::sorted("describing a topic", topic, source);
         let described = described.map_err(|code| failed(KafkaError::AdminOp(code)))?;
@@ -51,21 +81,6 @@ impl Queries {
         };
         let watermarks = self.between(topic, &described.partitions)?;
         Ok(TopicDescription { topic: topic.to_owned(), topic_id, cluster, watermarks })
-    }
-
-    pub(super) fn high_watermarks(&self, topic: &str) -> Result<OffsetMap, StreamError> {
-        self.drain();
-        let partitions = self.partitions(topic)?;
-        self.ends(topic, &partitions, KafkaOffset::End)
-    }
-
-    pub(super) fn watermarks(
-        &self,
-        topic: &str,
-    ) -> Result<BTreeMap<PartitionId, Watermarks>, StreamError> {
-        self.drain();
-        let partitions = self.partitions(topic)?;
-        self.between(topic, &partitions)
     }
 
     fn between(
@@ -93,8 +108,8 @@ impl Queries {
         if partitions.is_empty() { Err(missing()) } else { Ok(partitions) }
     }
 
-    /// One end of every partition, one request a broker. The latest is the last
-    /// stable offset, since the client reads committed records only.
+    /// One end of every partition, one request a broker. The latest is the high
+    /// watermark, whatever transactions are open below it.
     fn ends(
         &self,
         topic: &str,

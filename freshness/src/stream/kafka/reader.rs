@@ -16,10 +16,12 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use springtide_protocol::{Offset, OffsetMap, PartitionId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::configuration::Configuration;
 use super::context::Context;
 use super::failure::Class;
+use super::identity::Identity;
 use super::native::{self, Event};
 use super::{QUERY_TIMEOUT, failure};
 use crate::stream::{POLL_BYTES, Polled, Record, StreamError, StreamReader};
@@ -51,6 +53,7 @@ impl KafkaReader {
     pub(super) fn open(
         configuration: &Configuration,
         topic: &str,
+        topic_id: Option<Uuid>,
         start: OffsetMap,
     ) -> Result<Self, StreamError> {
         let failed = |source| failure::sorted("starting a reader", topic, source);
@@ -59,7 +62,7 @@ impl KafkaReader {
         // that asks for watermarks tells the same of the connection.
         reading.set_log_level(RDKafkaLogLevel::Emerg);
         let consumer: BaseConsumer<Context> =
-            reading.create_with_context(Context).map_err(failed)?;
+            reading.create_with_context(Context::default()).map_err(failed)?;
         let mut assignment = TopicPartitionList::with_capacity(start.len());
         for (partition, offset) in start.iter() {
             let offset = KafkaOffset::Offset(offset.0);
@@ -70,6 +73,7 @@ impl KafkaReader {
         let poller = Poller {
             consumer,
             topic: topic.to_owned(),
+            identity: Identity::new(topic, topic_id),
             positions: start.clone(),
             sent: OffsetMap::new(),
             sender,
@@ -157,6 +161,7 @@ fn ended() -> StreamError {
 struct Poller {
     consumer: BaseConsumer<Context>,
     topic: String,
+    identity: Identity,
     /// After all records gathered so far.
     positions: OffsetMap,
     /// As they were last handed over.
@@ -171,6 +176,10 @@ impl Poller {
             let gathered = self.gather(&mut records);
             self.update_positions();
             if !records.is_empty() || self.positions != self.sent {
+                if let Err(other) = self.confirm() {
+                    let _ = self.sender.blocking_send(Err(other));
+                    return;
+                }
                 self.sent = self.positions.clone();
                 let batch = Polled { records, positions: self.positions.clone() };
                 if self.sender.blocking_send(Ok(batch)).is_err() {
@@ -200,9 +209,15 @@ impl Poller {
                 Event::End { partition, next } => self.pass(partition, next),
                 Event::Fault { partition, code } => self.fault(partition, code)?,
             }
-            wait = Duration::ZERO;
+            wait = self.identity.pause();
         }
         Ok(())
+    }
+
+    /// Whether what was gathered is of the topic that is to be read.
+    fn confirm(&mut self) -> Result<(), StreamError> {
+        let sender = &self.sender;
+        self.identity.confirm(self.consumer.client(), || sender.is_closed())
     }
 
     /// The consumer's own positions pass control records, which no event tells.
@@ -221,9 +236,10 @@ impl Poller {
         }
     }
 
-    fn fault(&self, partition: PartitionId, code: RDKafkaErrorCode) -> Result<(), StreamError> {
+    fn fault(&mut self, partition: PartitionId, code: RDKafkaErrorCode) -> Result<(), StreamError> {
         if matches!(code, RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) {
-            return Err(self.out_of_range(partition));
+            // An offset of another topic says nothing of this one.
+            return Err(self.confirm().err().unwrap_or_else(|| self.out_of_range(partition)));
         }
         match failure::class(code) {
             Class::Unreachable => {
