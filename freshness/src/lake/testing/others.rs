@@ -176,6 +176,15 @@ impl Other {
 
     /// The same under another spec.
     pub(crate) async fn commit_under(&self, spec: i32, data: Vec<Entry>, deletes: Vec<Entry>) {
+        self.add((spec, -1), data, deletes).await;
+    }
+
+    /// Adds a file with a data sequence number of before, as compactions do.
+    pub(crate) async fn commit_as_of(&self, sequence: i64, file: Entry) {
+        self.add((0, sequence), vec![file], vec![]).await;
+    }
+
+    async fn add(&self, (spec, sequence): (i32, i64), data: Vec<Entry>, deletes: Vec<Entry>) {
         let base = self.table.base().await.unwrap();
         let id = (Uuid::new_v4().as_u64_pair().0 >> 1).cast_signed();
         let added: u64 = data.iter().map(Entry::record_count).sum();
@@ -184,8 +193,8 @@ impl Other {
             let list = base.manifest_list_reader(parent).load().await.unwrap();
             manifests.extend(list.consume_entries());
         }
-        manifests.extend(manifest(&base, (id, spec), data, false).await);
-        manifests.extend(manifest(&base, (id, spec), deletes, true).await);
+        manifests.extend(manifest(&base, (id, spec, sequence), data, false).await);
+        manifests.extend(manifest(&base, (id, spec, sequence), deletes, true).await);
         let snapshot = snapshot(&base, id, manifests, added).await;
         self.edit(|builder| builder.set_branch_snapshot(snapshot, "main").unwrap()).await;
     }
@@ -212,7 +221,7 @@ impl Other {
 
 async fn manifest(
     base: &Table,
-    (snapshot, spec): (i64, i32),
+    (snapshot, spec, sequence): (i64, i32, i64),
     entries: Vec<Entry>,
     deletes: bool,
 ) -> Option<ManifestFile> {
@@ -232,7 +241,7 @@ async fn manifest(
         (_, true) => builder.build_v2_deletes(),
     };
     for entry in entries {
-        writer.add_file(entry, -1).unwrap();
+        writer.add_file(entry, sequence).unwrap();
     }
     Some(writer.write_manifest_file().await.unwrap())
 }
