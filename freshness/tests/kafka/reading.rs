@@ -247,8 +247,9 @@ async fn throughput_and_latency() {
     let wrote = 500_000.0 / begin.elapsed().as_secs_f64();
     let ends = map(&[(0, 500_050)]);
     settle(&topic, &ends).await;
+    let topic_id = topic.describe().await.unwrap().topic_id;
     let begin = Instant::now();
-    let mut reader = topic.read_from(&OffsetMap::new()).await.unwrap();
+    let mut reader = topic.read_topic(topic_id, &OffsetMap::new()).await.unwrap();
     let mut seen = 0;
     let mut positions = OffsetMap::new();
     while !positions.covers(&ends) {

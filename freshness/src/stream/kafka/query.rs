@@ -18,6 +18,9 @@ use super::context::Context;
 use super::{QUERY_TIMEOUT, failure, native};
 use crate::stream::{StreamError, TopicDescription, Watermarks};
 
+/// Events that are served before and after a question.
+const SERVED_EVENTS: usize = 32;
+
 /// The client that asks.
 pub(super) struct Queries {
     client: BaseConsumer<Context>,
@@ -55,15 +58,15 @@ impl Queries {
     /// down, but for what it told meanwhile.
     fn told<T>(&self, ask: impl FnOnce() -> Result<T, StreamError>) -> Result<T, StreamError> {
         self.drain();
-        let _before = self.client.context().take_refusal();
-        let error = match ask() {
-            Err(error) if error.is_transient() => error,
-            told => return told,
-        };
+        let told = ask();
+        if !told.as_ref().is_err_and(StreamError::is_transient) {
+            self.client.context().answered();
+            return told;
+        }
         self.drain();
-        match self.client.context().take_refusal() {
+        match self.client.context().refusal() {
             Some(reason) => Err(StreamError::Refused { source: reason.into() }),
-            None => Err(error),
+            None => told,
         }
     }
 
@@ -134,9 +137,11 @@ impl Queries {
     }
 
     /// Serves what the client queued for us (errors of connections), so that
-    /// nothing piles up.
+    /// nothing piles up. A poll that served a line of its log returns nothing too.
     fn drain(&self) {
-        while self.client.poll(Duration::ZERO).is_some() {}
+        for _ in 0..SERVED_EVENTS {
+            let _served = self.client.poll(Duration::ZERO);
+        }
     }
 }
 
