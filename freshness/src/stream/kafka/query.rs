@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
@@ -37,6 +38,11 @@ impl Queries {
         let created = configuration.asking().create_with_context(Context::default());
         let client = created.map_err(|source| failure::sorted("creating a client", "", source))?;
         Ok(Self { client })
+    }
+
+    /// The client; its connections wait for no records, so that an answer comes at once.
+    pub(super) fn client(&self) -> &Client<Context> {
+        self.client.client()
     }
 
     pub(super) fn describe(&self, topic: &str) -> Result<TopicDescription, StreamError> {
