@@ -148,7 +148,7 @@ impl KafkaTopic {
     ) -> Result<Box<dyn StreamReader>, StreamError> {
         let (shared, topic) = (Arc::clone(&self.shared), Arc::clone(&self.topic));
         let opened = tokio::task::spawn_blocking(move || {
-            reader::KafkaReader::open(&shared.configuration, &topic, topic_id, start)
+            reader::KafkaReader::open(shared, &topic, topic_id, start)
         });
         let doing = "starting a reader";
         let opened = opened

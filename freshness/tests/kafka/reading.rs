@@ -165,6 +165,50 @@ async fn a_topic_made_anew_has_another_id() {
     assert_eq!(second.cluster, first.cluster);
 }
 
+/// A reader by name alone is shown beside: it goes on at its offset in the new topic.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_of_one_topic_never_returns_a_record_of_another_of_its_name() {
+    let Some(broker) = broker::shared() else { return };
+    let (name, kafka) = (broker.topic(1).await, broker.kafka(&[]));
+    let topic = kafka.topic(&name);
+    send(&broker.producer(None), &name, 0, &["a", "b", "c"]);
+    let first = topic.describe().await.unwrap().topic_id;
+    let mut by_name = topic.read_from(&OffsetMap::new()).await.unwrap();
+    let mut by_id = topic.read_topic(first, &OffsetMap::new()).await.unwrap();
+    for reader in [&mut by_name, &mut by_id] {
+        read_to(reader.as_mut(), &map(&[(0, 3)])).await;
+    }
+    broker.delete(&name).await;
+    let deadline = Instant::now() + PATIENCE;
+    while !kafka.create_topic(&name, 1).await.unwrap_or(false) {
+        assert!(Instant::now() < deadline, "the name is never free");
+    }
+    send(&broker.producer(None), &name, 0, &["x"; 100]);
+
+    let wait = Duration::from_millis(50);
+    let (mut error, mut others) = (None, 0);
+    while error.is_none() || others == 0 {
+        if error.is_none() {
+            match by_id.poll(1_000, wait).await {
+                Ok(polled) => assert!(polled.records.is_empty(), "{:?}", polled.records),
+                Err(told) => error = Some(told),
+            }
+        }
+        match by_name.poll(1_000, wait).await {
+            Ok(polled) => others += polled.records.len(),
+            Err(_ended) => break,
+        }
+        assert!(Instant::now() < deadline, "{error:?}");
+    }
+    println!("a reader by name returned {others} records of another topic; by id: {error:?}");
+    let found = topic.describe().await.unwrap().topic_id;
+    assert_ne!(found, first);
+    match topic.read_topic(first, &map(&[(0, 3)])).await {
+        Err(StreamError::TopicRecreated { expected, .. }) => assert_eq!(expected, first),
+        other => panic!("{:?}", other.err()),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_is_made_where_it_is_missing() {
     let Some(broker) = broker::shared() else { return };
@@ -247,8 +291,9 @@ async fn throughput_and_latency() {
     let wrote = 500_000.0 / begin.elapsed().as_secs_f64();
     let ends = map(&[(0, 500_050)]);
     settle(&topic, &ends).await;
+    let topic_id = topic.describe().await.unwrap().topic_id;
     let begin = Instant::now();
-    let mut reader = topic.read_from(&OffsetMap::new()).await.unwrap();
+    let mut reader = topic.read_topic(topic_id, &OffsetMap::new()).await.unwrap();
     let mut seen = 0;
     let mut positions = OffsetMap::new();
     while !positions.covers(&ends) {

@@ -85,7 +85,6 @@ async fn lake_and_tail_and_statements_agree_before_and_after_commits() {
 
     let third = house.get(AUDIT).await.json();
     assert!(wrong(&third).is_empty());
-    assert_eq!(failures(&house).await, 0);
 }
 
 #[tokio::test]

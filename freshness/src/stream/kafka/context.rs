@@ -8,6 +8,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientContext, Message as _};
 use springtide_protocol::{Offset, OffsetMap, PartitionId};
 
@@ -17,15 +18,20 @@ use crate::stream::throttle;
 /// The context of every client.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Context {
-    /// Why a broker last refused a connection: librdkafka goes on trying, and whoever
-    /// waits for an answer learns of nothing but time.
+    /// Why a broker refuses connections: librdkafka goes on trying, and whoever waits
+    /// for an answer learns of nothing but time. The same cause is told every 30 s only.
     refused: Arc<Mutex<Option<String>>>,
 }
 
 impl Context {
-    /// Why a connection was refused since this was asked last, if one was.
-    pub(super) fn take_refusal(&self) -> Option<String> {
-        self.refused.lock().take()
+    /// Why connections are refused, where that is what was last heard of them.
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.refused.lock().clone()
+    }
+
+    /// A broker answers.
+    pub(super) fn answered(&self) {
+        *self.refused.lock() = None;
     }
 }
 
@@ -49,8 +55,15 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code().map(failure::class) == Some(Class::Refused) {
-            *self.refused.lock() = Some(reason.to_owned());
+        match error.rdkafka_error_code() {
+            Some(code) if failure::class(code) == Class::Refused => {
+                *self.refused.lock() = Some(reason.to_owned());
+            }
+            // Nobody is there to refuse anything.
+            Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => {
+                self.answered();
+            }
+            _ => {}
         }
         if let Some(left_out) = throttle::pass(reason) {
             tracing::warn!(target: "kafka", %error, left_out, "{reason}");
@@ -132,5 +145,19 @@ mod tests {
             }
         });
         assert_eq!(lines.load(Ordering::Relaxed), 2, "one line for each distinct message");
+    }
+
+    #[test]
+    fn a_refusal_is_remembered_until_a_broker_answers_or_is_gone() {
+        let context = Context::default();
+        let told = |code| context.error(KafkaError::Global(code), "why");
+        told(RDKafkaErrorCode::Authentication);
+        told(RDKafkaErrorCode::AllBrokersDown);
+        assert_eq!(context.refusal().as_deref(), Some("why"), "that all are down follows it");
+        told(RDKafkaErrorCode::BrokerTransportFailure);
+        assert_eq!(context.refusal(), None);
+        told(RDKafkaErrorCode::SSL);
+        context.answered();
+        assert_eq!(context.refusal(), None);
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
@@ -17,6 +18,9 @@ use super::configuration::Configuration;
 use super::context::Context;
 use super::{QUERY_TIMEOUT, failure, native};
 use crate::stream::{StreamError, TopicDescription, Watermarks};
+
+/// Events that are served before and after a question.
+const SERVED_EVENTS: usize = 32;
 
 /// The client that asks.
 pub(super) struct Queries {
@@ -34,6 +38,11 @@ impl Queries {
         let created = configuration.asking().create_with_context(Context::default());
         let client = created.map_err(|source| failure::sorted("creating a client", "", source))?;
         Ok(Self { client })
+    }
+
+    /// The client; its connections wait for no records, so that an answer comes at once.
+    pub(super) fn client(&self) -> &Client<Context> {
+        self.client.client()
     }
 
     pub(super) fn describe(&self, topic: &str) -> Result<TopicDescription, StreamError> {
@@ -55,15 +64,15 @@ impl Queries {
     /// down, but for what it told meanwhile.
     fn told<T>(&self, ask: impl FnOnce() -> Result<T, StreamError>) -> Result<T, StreamError> {
         self.drain();
-        let _before = self.client.context().take_refusal();
-        let error = match ask() {
-            Err(error) if error.is_transient() => error,
-            told => return told,
-        };
+        let told = ask();
+        if !told.as_ref().is_err_and(StreamError::is_transient) {
+            self.client.context().answered();
+            return told;
+        }
         self.drain();
-        match self.client.context().take_refusal() {
+        match self.client.context().refusal() {
             Some(reason) => Err(StreamError::Refused { source: reason.into() }),
-            None => Err(error),
+            None => told,
         }
     }
 
@@ -134,9 +143,11 @@ impl Queries {
     }
 
     /// Serves what the client queued for us (errors of connections), so that
-    /// nothing piles up.
+    /// nothing piles up. A poll that served a line of its log returns nothing too.
     fn drain(&self) {
-        while self.client.poll(Duration::ZERO).is_some() {}
+        for _ in 0..SERVED_EVENTS {
+            let _served = self.client.poll(Duration::ZERO);
+        }
     }
 }
 

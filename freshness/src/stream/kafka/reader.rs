@@ -6,6 +6,7 @@
 //! as large as the stream is fast. It must never know what is done with them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,12 +19,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::configuration::Configuration;
 use super::context::Context;
 use super::failure::Class;
 use super::identity::Identity;
 use super::native::{self, Event};
-use super::{QUERY_TIMEOUT, failure};
+use super::{QUERY_TIMEOUT, Shared, failure};
 use crate::stream::{POLL_BYTES, Polled, Record, StreamError, StreamReader};
 
 /// Batches between the polling thread and the reader.
@@ -51,13 +51,13 @@ pub(super) struct KafkaReader {
 impl KafkaReader {
     /// Starts reading; blocks shortly.
     pub(super) fn open(
-        configuration: &Configuration,
+        shared: Arc<Shared>,
         topic: &str,
         topic_id: Option<Uuid>,
         start: OffsetMap,
     ) -> Result<Self, StreamError> {
         let failed = |source| failure::sorted("starting a reader", topic, source);
-        let mut reading = configuration.reading();
+        let mut reading = shared.configuration.reading();
         // Polled natively, it would print its log to standard error; the client
         // that asks for watermarks tells the same of the connection.
         reading.set_log_level(RDKafkaLogLevel::Emerg);
@@ -72,6 +72,7 @@ impl KafkaReader {
         let (sender, batches) = mpsc::channel(QUEUED_BATCHES);
         let poller = Poller {
             consumer,
+            shared,
             topic: topic.to_owned(),
             identity: Identity::new(topic, topic_id),
             positions: start.clone(),
@@ -160,6 +161,9 @@ fn ended() -> StreamError {
 /// The thread's side.
 struct Poller {
     consumer: BaseConsumer<Context>,
+    /// Whose asking client tells identities: behind the reader's own connection, which
+    /// waits for records, each answer would come late.
+    shared: Arc<Shared>,
     topic: String,
     identity: Identity,
     /// After all records gathered so far.
@@ -217,7 +221,7 @@ impl Poller {
     /// Whether what was gathered is of the topic that is to be read.
     fn confirm(&mut self) -> Result<(), StreamError> {
         let sender = &self.sender;
-        self.identity.confirm(self.consumer.client(), || sender.is_closed())
+        self.identity.confirm(self.shared.queries.client(), || sender.is_closed())
     }
 
     /// The consumer's own positions pass control records, which no event tells.

@@ -51,6 +51,22 @@ async fn an_unknown_setting_is_named() {
 }
 
 #[tokio::test]
+async fn tokens_of_an_identity_provider_are_refused_at_the_start() {
+    // That needs libcurl, which is not built in; other ways of OAUTHBEARER are.
+    let oauth = |more: (&str, &str)| {
+        let all = [("security.protocol", "sasl_ssl"), ("sasl.mechanisms", "OAUTHBEARER"), more];
+        Kafka::connect("127.0.0.1:1", &settings(&all))
+    };
+    assert!(oauth(("sasl.oauthbearer.config", "principal=alice")).is_ok());
+    let Err(StreamError::Setting { name, reason }) = oauth(("sasl.oauthbearer.method", "oidc"))
+    else {
+        panic!("it cannot be had")
+    };
+    assert_eq!(name, "sasl.oauthbearer.method");
+    assert!(reason.contains("build time"), "{reason}");
+}
+
+#[tokio::test]
 async fn a_broker_that_is_down_is_unreachable() {
     let down = Kafka::connect("127.0.0.1:1", &settings(&[("socket.timeout.ms", "1000")])).unwrap();
     let error = down.topic("flights").high_watermarks().await.unwrap_err();
