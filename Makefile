@@ -7,7 +7,7 @@ DIR ?=
 RATE ?= 50
 JSON ?= bench.json
 
-.PHONY: demo test lint bench doc setup setup-test setup-plan clean-state
+.PHONY: demo test sim lint bench doc setup setup-test setup-plan clean-state
 
 demo: setup
 	cargo run --locked -- demo $(if $(DIR),--dir $(DIR)) --rate $(RATE) $(ARGS)
@@ -16,6 +16,11 @@ test: setup-test
 	cargo fmt --all --check
 	cargo test --locked --workspace --no-fail-fast
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# Whole lives of a table under every fault; SPRINGTIDE_SIM_SEED=… plays one again, step by step.
+sim: export SPRINGTIDE_SIM_HISTORIES ?= 10000
+sim: setup-test
+	cargo test --locked -p springtide-freshness --lib simulation -- --nocapture
 
 lint:
 	cargo fmt --all --check

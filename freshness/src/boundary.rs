@@ -244,6 +244,14 @@ impl Boundary {
         if let Some(halt) = self.contradiction(topic) {
             return self.halt(halt);
         }
+        // A description may be told late: what is gone by now is not there again.
+        let mut topic = topic.clone();
+        for (partition, former) in self.topic.iter().flat_map(|former| &former.watermarks) {
+            if let Some(marks) = topic.watermarks.get_mut(partition) {
+                marks.low = marks.low.max(former.low);
+            }
+        }
+        let topic = &topic;
         self.topic = Some(topic.clone());
         if !self.reading {
             return self.seat(topic);

@@ -10,14 +10,22 @@ use uuid::Uuid;
 
 use crate::lake::LakeError;
 
+mod attempts;
 mod fence;
 mod protocol;
 mod summary;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use {
+    attempts::{Answer, Attempts, Step},
+    fence::State,
+    summary::commit_properties,
+};
 
-pub(crate) use protocol::{ATTEMPTS, NotSubmitted, Reason, Submission, submit};
+pub(crate) use attempts::{ATTEMPTS, Reason};
+pub(crate) use protocol::{NotSubmitted, Submission, submit};
 pub(crate) use summary::load_properties;
 
 /// What to commit.

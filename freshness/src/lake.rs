@@ -47,6 +47,8 @@ pub(crate) use ancestry::{
     Ancestor, COMMIT_ID, DECODE_EPOCH, FOREIGN, FROM, LOAD, Marker, OFFSETS, foreign_sequence,
     has_commit, resolve,
 };
+#[cfg(test)]
+pub(crate) use ancestry::{content_sequence, former};
 pub(crate) use decode_epoch::{property as epoch_property, recorded as recorded_epoch};
 pub(crate) use record::recorded_pieces;
 pub(crate) use rows::FileWriter;

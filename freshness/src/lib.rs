@@ -24,11 +24,14 @@ pub mod dead_letters;
 pub mod decode;
 pub mod feed;
 mod ingest;
+mod invariants;
 pub mod lake;
 mod pin;
 pub mod ports;
 mod registry;
 pub mod settings;
+#[cfg(test)]
+mod simulation;
 pub mod statistics;
 pub mod status;
 pub mod stream;

@@ -116,6 +116,16 @@ fn a_gap_ahead_keeps_what_was_read() {
 }
 
 #[test]
+fn a_description_that_is_told_late_brings_nothing_back() {
+    let (mut machine, _) = seated(&[(0, 5)], &[(0, 0, 30)]);
+    machine.step(&Event::Progress(&map(&[(0, 20)])));
+    let gone = Event::OutOfRange { partition: PartitionId(0), low: Offset(25), high: Offset(40) };
+    machine.step(&gone);
+    assert_eq!(machine.step(&Event::Topic(&topic(&[(0, 0, 30)]))), Directive::None);
+    assert!(matches!(machine.phase(), Phase::Gap(Gap::Lost { .. })), "{:?}", machine.phase());
+}
+
+#[test]
 fn what_the_lake_has_may_be_gone_from_the_stream() {
     let (mut machine, _) = seated(&[(0, 5)], &[(0, 0, 30)]);
     machine.step(&Event::Snapshot(&mark(&[(0, 25)])));

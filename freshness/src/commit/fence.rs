@@ -28,7 +28,7 @@ pub(super) struct Fence<'a> {
 
 /// What a decision stands on.
 #[derive(Debug, PartialEq, Eq)]
-struct State {
+pub(crate) struct State {
     snapshot_id: Option<i64>,
     schema_id: i32,
     epoch: Option<String>,
@@ -43,7 +43,7 @@ pub(super) struct Flags {
 }
 
 impl State {
-    fn of(metadata: &TableMetadata) -> Self {
+    pub(crate) fn of(metadata: &TableMetadata) -> Self {
         Self {
             snapshot_id: metadata.current_snapshot_id(),
             schema_id: metadata.current_schema_id(),

@@ -14,6 +14,7 @@ use iceberg::{Catalog, ErrorKind, TableIdent};
 use springtide_protocol::{Offset, OffsetMap, PartitionId};
 use uuid::Uuid;
 
+use super::attempts::{ATTEMPTS, Answer, Attempts, Reason, Step};
 use super::fence::Fence;
 use super::summary::commit_properties;
 use super::{CommitError, CommitRequest};
@@ -22,8 +23,6 @@ use crate::lake::{
     superseded,
 };
 
-/// Bases that are tried before others are told that they commit too often.
-pub(crate) const ATTEMPTS: u32 = 10;
 /// The pause after the first failure; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// Doublings of the pause.
@@ -48,49 +47,32 @@ pub(crate) struct NotSubmitted<R> {
     pub(crate) may_land: bool,
 }
 
-/// Why there is none.
-#[derive(Debug)]
-pub(crate) enum Reason<R> {
-    /// The state of the table forbids it. Nothing was committed.
-    Refused(R),
-    /// Others kept committing. Nothing was committed.
-    Contended,
-    /// It failed. Nothing is committed so far.
-    Failed(iceberg::Error),
-    /// It may have been committed.
-    Unknown(iceberg::Error),
-}
-
 /// Adds the files as one snapshot whose summary `decide` gives for each base that is tried.
 /// Returns the table that shows it.
 pub(crate) async fn submit<R>(
     submission: Submission<'_>,
     decide: impl Fn(&Table) -> Result<HashMap<String, String>, R>,
 ) -> Result<Table, NotSubmitted<R>> {
-    let mut may_land = false;
-    let outcome = attempts(submission, decide, &mut may_land).await;
-    outcome.map_err(|reason| NotSubmitted { reason, may_land })
+    let mut tried = Attempts::new(submission.commit_id);
+    let outcome = attempts(submission, decide, &mut tried).await;
+    outcome.map_err(|reason| NotSubmitted { reason, may_land: tried.may_land() })
 }
 
 async fn attempts<R>(
     submission: Submission<'_>,
     decide: impl Fn(&Table) -> Result<HashMap<String, String>, R>,
-    may_land: &mut bool,
+    attempts: &mut Attempts<iceberg::Error>,
 ) -> Result<Table, Reason<R>> {
-    let Submission { catalog, table, commit_id, files } = submission;
-    // The error that hides the outcome of the last attempt.
-    let mut hidden: Option<iceberg::Error> = None;
-    for attempt in 0..ATTEMPTS {
-        pause(attempt).await;
-        let base = match (look_up(catalog, table).await, hidden.take()) {
-            (Ok(base), _) => base,
-            (Err(_), Some(error)) => return Err(Reason::Unknown(error)),
-            (Err(error), None) => return Err(Reason::Failed(error)),
+    let Submission { catalog, table, files, .. } = submission;
+    loop {
+        pause(attempts.begun()).await;
+        let base = look_up(catalog, table).await.map_err(|error| attempts.unseen(error))?;
+        let chain = Ancestor::chain(base.metadata());
+        let properties = match attempts.looked_up(chain, || decide(&base)) {
+            Step::Done => return Ok(base),
+            Step::Submit(properties) => properties,
+            Step::End(reason) => return Err(reason),
         };
-        if has_commit(Ancestor::chain(base.metadata()), commit_id) {
-            return Ok(base);
-        }
-        let properties = decide(&base).map_err(Reason::Refused)?;
         let (fence, flags) = Fence::new(catalog, base.metadata());
         // A fresh id names the manifests of each attempt: those of an attempt whose
         // outcome was unknown are never written over.
@@ -101,26 +83,18 @@ async fn attempts<R>(
             .set_snapshot_properties(properties)
             .add_data_files(files.iter().cloned());
         let transaction = append.apply(transaction).map_err(Reason::Failed)?;
-        match transaction.commit(&fence).await {
+        let answer = match transaction.commit(&fence).await {
             // The catalog ignores a failure to commit its own database transaction,
             // so "done" too is looked up.
-            Ok(_) => hidden = Some(unconfirmed()),
+            Ok(_) => Answer::Unsure(unconfirmed()),
             // The library may have tried again by itself and found the table moved: by us?
-            Err(error) if flags.uncertain() => hidden = Some(error),
-            Err(_) if flags.moved() => {}
+            Err(error) if flags.uncertain() => Answer::Unsure(error),
+            Err(_) if flags.moved() => Answer::Moved,
             Err(error) if !flags.submitted() => return Err(Reason::Failed(error)),
-            Err(error) if error.kind() == ErrorKind::CatalogCommitConflicts => {}
-            Err(error) => hidden = Some(error),
-        }
-        *may_land |= hidden.is_some();
-    }
-    // The last attempt's outcome is still to be seen.
-    match (look_up(catalog, table).await, hidden) {
-        (Ok(last), _) if has_commit(Ancestor::chain(last.metadata()), commit_id) => Ok(last),
-        (Ok(_), Some(error)) => Err(Reason::Failed(error)),
-        (Ok(_), None) => Err(Reason::Contended),
-        (Err(_), Some(error)) => Err(Reason::Unknown(error)),
-        (Err(error), None) => Err(Reason::Failed(error)),
+            Err(error) if error.kind() == ErrorKind::CatalogCommitConflicts => Answer::Moved,
+            Err(error) => Answer::Unsure(error),
+        };
+        attempts.answered(answer);
     }
 }
 

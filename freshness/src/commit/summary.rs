@@ -16,7 +16,7 @@ use crate::lake::{
 
 /// Decides whether `request` may be committed on this state of the table, and what its
 /// snapshot's summary then says.
-pub(super) fn commit_properties(
+pub(crate) fn commit_properties(
     request: &CommitRequest,
     metadata: &TableMetadata,
     foreign_commits: bool,

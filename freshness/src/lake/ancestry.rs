@@ -233,6 +233,18 @@ pub(crate) fn foreign_sequence(chain: impl Iterator<Item = Ancestor>) -> i64 {
     0
 }
 
+/// The foreign sequence number that versions of a snapshot carry; `chain` is its own. Where
+/// the boundary is unknown the end tells nothing, so each snapshot has a number of its own.
+pub(crate) fn content_sequence(
+    boundary: &LakeBoundary,
+    mut chain: impl Iterator<Item = Ancestor>,
+) -> i64 {
+    match boundary {
+        LakeBoundary::Known(_) => foreign_sequence(chain),
+        LakeBoundary::Unknown { .. } => chain.next().map_or(0, |own| own.sequence),
+    }
+}
+
 /// Whether the commit of this id is among `chain`.
 pub(crate) fn has_commit(mut chain: impl Iterator<Item = Ancestor>, commit_id: Uuid) -> bool {
     let wanted = commit_id.to_string();

@@ -13,7 +13,7 @@ use iceberg::table::Table;
 use iceberg::{Catalog, TableIdent};
 use parking_lot::Mutex;
 
-use super::ancestry::{Ancestor, foreign_sequence, former, resolve};
+use super::ancestry::{Ancestor, content_sequence, former, resolve};
 use super::catalog::Connection;
 use super::data_file::WrittenFile;
 use super::deletes::Deletes;
@@ -198,9 +198,9 @@ impl LakeTable {
             table_uuid: metadata.uuid(),
             schema_id,
             schema,
+            foreign_sequence: content_sequence(&boundary, chain()),
             boundary,
             topic_id: marker.map(|marker| marker.topic_id),
-            foreign_sequence: foreign_sequence(chain()),
             sequence: snapshot.map_or(0, |snapshot| snapshot.sequence_number()),
             decode_epoch: decode_epoch::recorded(metadata)?,
             files: plan.files,

@@ -22,7 +22,7 @@ use crate::registry::CommitError;
 use crate::tail::file::{self, SegmentFileError};
 
 /// How often one request is handed over before a new look at the lake.
-const ATTEMPTS: u32 = 5;
+pub(crate) const ATTEMPTS: u32 = 5;
 
 /// Those who wait for a commit, with the end that has to be in the lake for each.
 #[derive(Debug, Default)]

@@ -71,6 +71,13 @@ pub(crate) struct CommitJob {
     pub(crate) sealed: Option<SealJob>,
 }
 
+/// As-of: the start of a round, and what had to be read for it.
+#[derive(Clone, Debug, Default)]
+struct AsOf {
+    micros: i64,
+    high: OffsetMap,
+}
+
 /// A round of rule 14 under way.
 #[derive(Debug)]
 struct Round {
@@ -83,11 +90,11 @@ struct Round {
 pub(crate) struct Core {
     pub(super) settings: CoreSettings,
     pub(super) kept: KeptSnapshots,
-    pub(super) boundary: Boundary,
+    pub(crate) boundary: Boundary,
     pub(super) tail: Tail,
     topic: Option<TopicDescription>,
     published: Option<Arc<Published>>,
-    as_of_micros: Option<i64>,
+    as_of: Option<AsOf>,
     round: Option<Round>,
     /// Touched since the last change was taken.
     touched: Touched,
@@ -129,7 +136,7 @@ impl Core {
             tail: Tail::new(OffsetMap::new(), 0),
             topic: None,
             published: None,
-            as_of_micros: None,
+            as_of: None,
             round: None,
             touched: Touched::Table,
             announced: None,
@@ -175,7 +182,7 @@ impl Core {
         now: i64,
     ) -> Directive {
         if !self.settings.streamed {
-            self.as_of_micros = Some(asked_micros);
+            self.as_of = Some(AsOf { micros: asked_micros, high: OffsetMap::new() });
         }
         let current = self.kept.current();
         if same_state(&current.snapshot, &snapshot) {
@@ -254,7 +261,8 @@ impl Core {
                     self.tail.add_partition(partition, start);
                 }
             }
-            Directive::None | Directive::Stop => {}
+            Directive::Stop => self.round = None,
+            Directive::None => {}
         }
         directive
     }
@@ -282,15 +290,16 @@ impl Core {
     }
 
     /// Begins a round, where none is under way: `high` was asked for after `started_micros`.
+    /// Where the stream is not read, its end says nothing of what is answered.
     pub(crate) fn begin_round(&mut self, started_micros: i64, high: OffsetMap) {
-        if self.round.is_none() {
+        if self.wants_round() {
             self.round = Some(Round { started_micros, high });
         }
     }
 
-    /// Whether a round waits to be reached.
-    pub(crate) const fn has_round(&self) -> bool {
-        self.round.is_some()
+    /// Whether a round may begin.
+    pub(crate) const fn wants_round(&self) -> bool {
+        self.round.is_none() && self.boundary.is_reading()
     }
 
     /// Closes the open segment where it is large enough.

@@ -70,10 +70,13 @@ impl Core {
         let above = || end.iter().filter(|(p, end)| *end > boundary.next(*p));
         let begun = above().all(|(p, _)| start.next(p) <= boundary.next(p));
         let covered = begun && above().all(|(p, end)| next.next(p) >= end);
-        let seated = self.settings.streamed && self.boundary.meets();
+        // The tail has rows as the current snapshot's schema and decoding make them.
+        let now = &self.kept.current().snapshot;
+        let alike = (now.schema_id, now.decode_epoch) == (version.schema_id, version.decode_epoch);
+        let seated = self.settings.streamed && self.boundary.meets() && alike;
         if needs_tail && !(covered && seated) {
             // It is being read again.
-            let comes = begun && self.is_late();
+            let comes = alike && begun && self.is_late();
             return Err(if comes { NotExact::NotYet } else { NotExact::Gone });
         }
         // A stream that was compacted before it was read again may have less than the lake

@@ -94,7 +94,7 @@ impl Shared {
 
     /// Whether the next round may begin.
     pub(super) fn wants_round(&self) -> bool {
-        self.with_core(|core| !core.has_round()).unwrap_or(false)
+        self.with_core(|core| core.wants_round()).unwrap_or(false)
     }
 
     /// Whether a partition is named that is not read yet.

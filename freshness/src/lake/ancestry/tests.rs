@@ -152,3 +152,16 @@ fn a_commit_is_found_by_its_id_wherever_it_lies() {
     assert!(has(1) && has(2) && has(3));
     assert!(!has(4) && !has(9));
 }
+
+#[test]
+fn versions_of_snapshots_whose_chain_broke_off_are_told_apart() {
+    let told = |kinds: &[Kind], broken| {
+        let chain = chain(kinds, broken);
+        let (boundary, _) = resolve(chain.iter().cloned(), true);
+        (boundary.known().cloned(), content_sequence(&boundary, chain.into_iter()))
+    };
+    // A table without a commit, and one whose commits have all expired behind a compaction.
+    assert_eq!(told(&[], false), (Some(OffsetMap::new()), 0));
+    assert_eq!(told(&[Other(Replace)], true), (None, 1));
+    assert_eq!(told(&[Other(Replace), Ours(5)], false), (Some(map(5)), 0));
+}

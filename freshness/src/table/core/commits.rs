@@ -7,6 +7,7 @@ use springtide_relation::ChunkId;
 
 use super::{CommitJob, Core};
 use crate::boundary::{Directive, Event, Phase};
+use crate::invariants::{assert_held, halted_commits_nothing, uncommitted_is_kept};
 use crate::lake::LakeSnapshot;
 
 /// Most rows of one commit, in multiples of `commit.rows`: a backlog is committed in steps.
@@ -56,6 +57,7 @@ impl Core {
         let sealed = self.tail.seal();
         let most = commit.rows.saturating_mul(BACKLOG_COMMIT_FACTOR);
         let (parts, next) = self.tail.committable(&from, most);
+        debug_assert!(assert_held(halted_commits_nothing(self.boundary.phase())));
         self.is_committing = true;
         let (schema_id, decode_epoch) = (self.snapshot().schema_id, self.snapshot().decode_epoch);
         Some(CommitJob { from, next, topic, schema_id, decode_epoch, parts, sealed })
@@ -79,7 +81,13 @@ impl Core {
         };
         self.last_commit_micros = Some(now);
         (self.commit_failures, self.commit_not_before) = (0, i64::MIN);
-        let directive = self.install(snapshot, asked_micros, now);
+        // A later look at the catalog may have been told of first, and showed more.
+        let order = |s: &LakeSnapshot| (s.sequence, s.decode_epoch, s.schema_id);
+        let current = self.snapshot();
+        let is_past =
+            current.table_uuid == snapshot.table_uuid && order(&snapshot) < order(current);
+        let directive =
+            if is_past { Directive::None } else { self.install(snapshot, asked_micros, now) };
         let boundary = self.boundary.boundary().cloned().unwrap_or_default();
         self.waiting_since = (!boundary.covers(self.tail.next())).then_some(now);
         directive
@@ -120,6 +128,8 @@ impl Core {
         }
         let Some(floor) = self.needed() else { return };
         if let Some(start) = self.tail.evict(&floor) {
+            let boundary = self.boundary.boundary().cloned().unwrap_or_default();
+            debug_assert!(assert_held(uncommitted_is_kept(&start, &boundary)));
             self.boundary.step(&Event::Evicted(&start));
         }
     }

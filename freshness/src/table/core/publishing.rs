@@ -5,8 +5,9 @@ use std::sync::Arc;
 use springtide_protocol::TableVersion;
 use springtide_relation::Coverage;
 
-use super::{Core, Published};
+use super::{AsOf, Core, Published};
 use crate::boundary::Phase;
+use crate::invariants::{assert_held, pins_grow};
 use crate::table::touched::Touched;
 
 impl Core {
@@ -22,12 +23,20 @@ impl Core {
         let reached = self.round.as_ref().filter(|round| {
             relation.coverage == Coverage::Whole && relation.version.offsets.covers(&round.high)
         });
-        if let Some(started) = reached.map(|round| round.started_micros) {
-            self.as_of_micros = Some(started);
+        if let Some(round) = reached {
+            self.as_of = Some(AsOf { micros: round.started_micros, high: round.high.clone() });
             self.round = None;
         }
         let whole = relation.coverage == Coverage::Whole;
-        let as_of_micros = self.as_of_micros.filter(|_| whole);
+        // An end that fell (a gap, a rollback) has not what was read before.
+        let has = |as_of: &&AsOf| whole && relation.version.offsets.covers(&as_of.high);
+        let as_of_micros = self.as_of.as_ref().filter(has).map(|as_of| as_of.micros);
+        if let Some(last) = &self.published {
+            let (from, to) = (&last.relation.version, &relation.version);
+            let settled = matches!(self.phase(), Phase::Gap(_) | Phase::Halted(_));
+            // Only the lake itself knows whether it was rolled back.
+            debug_assert!(assert_held(pins_grow(from, to, settled, true)));
+        }
         let published = Arc::new(Published { relation: Arc::new(relation), as_of_micros });
         self.published = Some(published.clone());
         Some(published)
