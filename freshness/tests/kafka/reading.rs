@@ -165,7 +165,8 @@ async fn a_topic_made_anew_has_another_id() {
     assert_eq!(second.cluster, first.cluster);
 }
 
-/// A reader by name alone is shown beside: it goes on at its offset in the new topic.
+/// A reader by name alone goes beside it: where librdkafka has not noticed, it would go on
+/// at its offset in the new topic.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_of_one_topic_never_returns_a_record_of_another_of_its_name() {
     let Some(broker) = broker::shared() else { return };
