@@ -8,7 +8,7 @@ use std::fmt;
 
 use springtide_protocol::{OffsetMap, TableVersion};
 
-use crate::boundary::{Gap, Phase};
+use crate::boundary::Phase;
 
 #[cfg(test)]
 mod relations;
@@ -58,11 +58,13 @@ pub(crate) fn pins_grow(
 }
 
 /// As-of claims no more than was read (rule 14): `high` is where the stream ended then.
+#[cfg(test)]
 pub(crate) fn as_of_was_read(high: &OffsetMap, version: &TableVersion) -> Held {
     hold("as_of_was_read", version.offsets.covers(high), || format!("{high:?} in {version:?}"))
 }
 
 /// What is announced can be pinned (rule 12).
+#[cfg(test)]
 pub(crate) fn announced_is_pinnable(announced: &TableVersion, pinnable: &TableVersion) -> Held {
     hold("announced_is_pinnable", announced == pinnable, || {
         format!("{announced:?} where {pinnable:?} is pinned")
@@ -77,13 +79,16 @@ pub(crate) fn halted_commits_nothing(phase: &Phase) -> Held {
 
 /// A table whose records are lost goes on only where the lake has them, or where the lake
 /// was rolled back to what the stream still follows on.
+#[cfg(test)]
 pub(crate) fn gap_is_left_knowingly(
     before: &Phase,
     after: &Phase,
     start: &OffsetMap,
     boundary: Option<&OffsetMap>,
 ) -> Held {
-    let Phase::Gap(Gap::Lost { partition, low, .. }) = before else { return Ok(()) };
+    let Phase::Gap(crate::boundary::Gap::Lost { partition, low, .. }) = before else {
+        return Ok(());
+    };
     let gone = matches!(after, Phase::CatchingUp | Phase::Live);
     let reached = boundary.is_some_and(|boundary| boundary.next(*partition) >= *low);
     let unread = start.named(*partition).is_none();

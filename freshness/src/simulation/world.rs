@@ -161,8 +161,8 @@ impl World {
             act => self.usual(act, r)?,
         }
         self.catalog.check()?;
-        for r in 0..self.replicas.len() {
-            self.settle(r, &before[r])?;
+        for (r, before) in before.iter().enumerate() {
+            self.settle(r, before)?;
         }
         Ok(did)
     }

@@ -157,6 +157,8 @@ async fn rows_are_there_once_through_commits_and_restarts() {
     assert_eq!(again.version, more.version, "a restart moves no version");
     assert_eq!(ids(&again.relations[0]), range(0..3500));
     assert_eq!(atoms(&again.relations[0]), atoms(&more.relations[0]), "nor the chunks");
+    let identity = |pinned: &Pinned| crate::invariants::atoms(&pinned.relations[0]);
+    assert_eq!(identity(&again), identity(&more), "nor what identifies its rows");
     // Below the boundary by now, and issued by the earlier life.
     let old = pin(&freshness, PinAt::Exactly(before.version.clone())).await.unwrap();
     assert_eq!(old.version, before.version);
