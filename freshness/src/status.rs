@@ -53,6 +53,7 @@ pub const CAUSES: [&str; 11] = [
     "topic-recreated",
     "partition-missing",
     "stream-truncated",
+    "decoded-otherwise",
     "lake",
     "stream",
     "intake",

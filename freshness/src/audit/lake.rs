@@ -54,7 +54,7 @@ pub(super) fn count(relation: &Relation) -> LakeCount {
     let files = &relation.files;
     let mut count = LakeCount {
         files: files.len() as u64,
-        rows: files.iter().map(|file| file.rows).sum(),
+        rows: files.iter().map(springtide_relation::DataFile::live_rows).sum(),
         too_many: files.len() > AUDITED_FILES,
         ..LakeCount::default()
     };

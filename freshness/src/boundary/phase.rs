@@ -135,6 +135,7 @@ impl Phase {
             Self::Halted(Halt::TopicRecreated { .. }) => Some("topic-recreated"),
             Self::Halted(Halt::PartitionMissing(_)) => Some("partition-missing"),
             Self::Halted(Halt::Truncated { .. }) => Some("stream-truncated"),
+            Self::Halted(Halt::DecodedOtherwise { .. }) => Some("decoded-otherwise"),
             Self::Starting | Self::CatchingUp | Self::Live => None,
         }
     }

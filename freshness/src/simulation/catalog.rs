@@ -340,5 +340,6 @@ fn data_file(file: &LakeFile) -> DataFile {
         rows: file.rows.len() as u64,
         bytes: 1,
         columns: Arc::new([]),
+        dead: None,
     }
 }

@@ -5,7 +5,6 @@ use springtide_protocol::Offset;
 use springtide_protocol::limits::CHUNK_OFFSETS;
 use springtide_relation::{ChunkId, TailBatch};
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1,024 / 64")]
 const WORDS: usize = CHUNK_OFFSETS as usize / 64;
 
 /// The offsets of one chunk that have rows.
