@@ -47,7 +47,7 @@ pub struct TableStatus {
 }
 
 /// Every cause that a table may name.
-pub const CAUSES: [&str; 11] = [
+pub const CAUSES: [&str; 12] = [
     "boundary-unknown",
     "records-lost",
     "topic-recreated",
