@@ -84,7 +84,9 @@ impl Core {
         if needs_tail && let Some(base) = &self.reread {
             let taken = named(base.boundary.known());
             if !self.tail.next().covers(&taken) {
-                return Err(if self.is_late() { NotExact::NotYet } else { NotExact::Gone });
+                // Another committer may be ahead of all that was seen at the start.
+                let comes = self.is_late() || self.boundary.is_reading();
+                return Err(if comes { NotExact::NotYet } else { NotExact::Gone });
             }
             if self.tail.lacks(&base.chunks, &boundary, &taken) {
                 return Err(NotExact::Gone);
